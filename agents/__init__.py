@@ -1,0 +1,1 @@
+"""Agents: they read, think and propose; they touch neither people nor systems."""

@@ -1,0 +1,1 @@
+"""The practice world: Slack, Kubernetes, Prometheus, Alertmanager and Loki on loopback, over HTTP alone."""
