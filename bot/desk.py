@@ -1,0 +1,76 @@
+"""What a person may ask of Tocsin from Slack; bot/listeners/* call it, the composition root implements it.
+
+Every method that decides something returns only after the decision is durable, so a listener may acknowledge Slack as
+soon as the call is back. A returned sentence is shown to the person who asked, and to nobody else; "" means that the
+thread already says everything. Ids come from buttons and forms, so an implementation must check them like any input.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from tools.records import Case, TimelineEntry
+
+
+class Desk(Protocol):
+    """The requests of people, in the order in which an incident meets them."""
+
+    async def diagnose(self, service: str, channel: str, user: str, request_id: str) -> str:
+        """Open (or join) an incident for *service* as `/diagnose` asks; *request_id* makes a retry harmless.
+
+        *service* is one of `known_services`, or a name the person insisted on.
+        """
+        ...
+
+    async def diagnose_message(self, channel: str, message: Mapping[str, object], user: str, request_id: str) -> str:
+        """Read *message* (a Slack message as the shortcut delivers it) as an alert, and investigate in its thread."""
+        ...
+
+    async def press(
+        self,
+        decision: Literal["approve", "reject"],
+        proposal_id: str,
+        user: str,
+        *,
+        team: str,
+        channel: str,
+        reason: str = "",
+    ) -> str:
+        """Record *user*'s decision about the proposal as it is on record now.
+
+        The sentence says why a press did not count (not allowed, too late, already decided, changed since shown) and
+        who may decide; "" when it counted.
+        """
+        ...
+
+    async def postmortem(self, incident_id: int, user: str) -> str:
+        """Draft the post-mortem of an incident into its thread."""
+        ...
+
+    async def keep_lesson(
+        self,
+        incident_id: int,
+        user: str,
+        *,
+        title: str,
+        cause: str,
+        solution: str,
+        effectiveness: float,
+    ) -> str:
+        """Keep (or correct) what the incident taught, as *user* edited it; *effectiveness* is 0..1."""
+        ...
+
+    async def case(self, incident_id: int) -> Case | None:
+        """Read everything on record about one incident; None when there is no such incident."""
+        ...
+
+    async def open_cases(self, limit: int) -> Sequence[Case]:
+        """List the incidents that are not over, newest first."""
+        ...
+
+    async def why(self, incident_id: int) -> list[TimelineEntry]:
+        """Read the record of one incident, oldest row first; empty when there is no such incident."""
+        ...
+
+    async def known_services(self) -> Sequence[str]:
+        """Name the services that policy or past alerts name, in alphabetical order."""
+        ...
