@@ -1,12 +1,13 @@
 """What the agents need from outside, in their own words; tools and bot satisfy it by shape."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from pydantic import SecretStr
 
-from tools.records import Evidence, Lesson, Recalled, Record, Scope
+from tools.records import Diagnosis, Evidence, Lesson, Recalled, Record, Scalar, Scope, Suspect
 
 Clock = Callable[[], datetime]
 Progress = Callable[[Evidence], Awaitable[None]]
@@ -57,3 +58,42 @@ class ModelSettings(Record):
     usd_per_1m_prompt: float = 0.0
     usd_per_1m_completion: float = 0.0
     context_tokens: int = 128_000
+
+
+class Service(Record):
+    """What the team's policy says about one service; *depends_on* names the services it calls."""
+
+    namespace: str = ""
+    deployment: str = ""
+    depends_on: tuple[str, ...] = ()
+
+
+class Limits(Record):
+    """What one investigation may take: seconds per tool and for all looking, windows in minutes, sizes in characters."""
+
+    tool_s: float = 8.0
+    gather_s: float = 12.0
+    recall_s: float = 3.0
+    metrics_minutes: int = 30
+    logs_minutes: int = 5
+    body_chars: int = 6000
+    neighbours: int = 2
+    recall: int = 3
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """One change that may be suggested; *validate* returns the completed params or raises ValueError."""
+
+    description: str
+    schema: Mapping[str, object]
+    validate: Callable[[Mapping[str, Scalar]], Mapping[str, Scalar]]
+
+
+class Investigation(Record):
+    """What an investigation came to; evidence ids are E1, E2 ... in this order."""
+
+    evidence: tuple[Evidence, ...]
+    suspects: tuple[Suspect, ...]
+    recalled: tuple[Recalled, ...]
+    diagnosis: Diagnosis
