@@ -1,0 +1,134 @@
+"""The incident's card, the first message in its thread: the answer first; called by bot/blocks/thread.py."""
+
+from bot import story
+from bot.blocks.kit import Block, Post, actions, button, context, fallback, fit, lines, section
+from bot.blocks.text import code, duration, link, moment, percent, prose
+from bot.story import Facts
+from tools.records import Case, Diagnosis, Evidence, Finding, Recalled
+
+# A probability in words that people read alike; the bands follow the order of ICD 203's, with fewer steps.
+SURENESS = ((0.85, "Very likely"), (0.65, "Likely"), (0.4, "Possible"), (0.0, "A guess"))
+SEVERITY = {
+    "critical": ":rotating_light: critical",
+    "warning": ":warning: warning",
+    "info": ":information_source: info",
+}
+MAX_EVIDENCE = 5
+MAX_CHANGES = 2
+MAX_OTHERS = 3
+
+
+def card(case: Case, facts: Facts) -> Post:
+    """Draw what is known now: looking, first observation, or the diagnosis."""
+    if case.diagnosis:
+        return _diagnosed(case, case.diagnosis, facts)
+    return _looking(case)
+
+
+def sureness(diagnosis: Diagnosis) -> str:
+    """Say how sure a diagnosis is, in words and as a percentage."""
+    word = next(word for least, word in SURENESS if diagnosis.confidence >= least)
+    if not diagnosis.conclusive:
+        word = "Not certain"
+    return f"{word} ({percent(diagnosis.confidence)})"
+
+
+def _looking(case: Case) -> Post:
+    subject = prose(story.subject(case), 100)
+    observed = story.text_of(story.last(case, "observed"), "line")
+    if case.incident.state in story.OVER:
+        said = f"*{subject}: the alert was over before I had an answer.*"
+    elif observed:
+        said = f":eyes: *Looking at {subject}.* First thing I see: {prose(observed, 600)}"
+    else:
+        said = f":eyes: *Looking at {subject}.* First answer in a few seconds."
+    blocks = [section(said), context(_alert_line(case))]
+    seen = prose(observed, 300) if observed else f"{prose(case.incident.alert.name, 150)}: looking"
+    return Post("card", fallback(f"Looking at {subject}. {seen}"), fit(blocks))
+
+
+def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
+    headline = prose(diagnosis.headline, 600) or "No cause found"
+    blocks: list[Block] = [
+        section(f"*{headline}*"),
+        context(f"*{sureness(diagnosis)}*", _by(diagnosis), _alert_line(case)),
+        *lines("What I saw", [_saw(evidence, finding) for evidence, finding in story.telling(case)[:MAX_EVIDENCE]]),
+        *lines("What changed", [_changed(finding) for _, finding in story.changes(case)[:MAX_CHANGES]]),
+        *lines("It could also be", _also(diagnosis)),
+        *lines("What I could not see", [prose(text, 250) for text in story.blind(case)[:MAX_OTHERS]]),
+        *lines("Seen before", [_recalled(one, facts) for one in diagnosis.recalled[:MAX_OTHERS]]),
+        *_no_change(case),
+        *_joined(case),
+        actions(
+            button("Show evidence", "show_evidence", case.incident.id),
+            button("Post-mortem", "postmortem", case.incident.id),
+        ),
+    ]
+    text = f"{headline} {sureness(diagnosis)}, {prose(story.subject(case), 100)}"
+    return Post("card", fallback(text), fit(blocks))
+
+
+def _by(diagnosis: Diagnosis) -> str:
+    who = "Found by the model" if diagnosis.by == "model" else "Found by rules"
+    notes = "; ".join(prose(note, 200) for note in diagnosis.notes[:MAX_OTHERS])
+    return f"{who}: {notes}" if notes else who
+
+
+def _alert_line(case: Case) -> str:
+    alert = case.incident.alert
+    name = prose(alert.name or "alert", 150)
+    url = next((alert.links[key] for key in sorted(alert.links) if alert.links[key]), "")
+    shown = link(url, alert.name) if url and alert.name else name
+    started = alert.starts_at or case.incident.opened_at
+    return f"{SEVERITY[alert.severity]} · {shown} · since {moment(started)} · incident {case.incident.id}"
+
+
+def _saw(evidence: Evidence, finding: Finding | None) -> str:
+    said = prose(finding.statement if finding else evidence.summary, 280)
+    at = f" at {moment(finding.at)}" if finding and finding.at else ""
+    where = f" {link(evidence.link, 'open')}" if evidence.link else ""
+    return f"{said}{at} [{code(evidence.id, 40)}]{where}" if evidence.id else f"{said}{at}{where}"
+
+
+def _changed(finding: Finding) -> str:
+    at = f"{moment(finding.at)}: " if finding.at else ""
+    return at + prose(finding.statement, 280)
+
+
+def _also(diagnosis: Diagnosis) -> list[str]:
+    return [f"{prose(one.statement, 250)} ({percent(one.confidence)})" for one in diagnosis.hypotheses[1:MAX_OTHERS]]
+
+
+def _recalled(one: Recalled, facts: Facts) -> str:
+    url = one.link or facts.threads.get(one.incident_id or 0, "")
+    title = link(url, one.title) if url else prose(one.title, 150)
+    if one.kind == "runbook":
+        return f"Runbook: {title}"
+    from_case = f"Incident {one.incident_id}: " if one.incident_id else "Earlier case: "
+    return f"{from_case}{title}. {prose(one.text, 200)}".rstrip()
+
+
+def _no_change(case: Case) -> list[Block]:
+    failed = story.last(case, "plan_failed")
+    proposed = story.last(case, "proposed")
+    if not failed or (proposed and proposed.seq > failed.seq):
+        return []
+    action = prose(story.text_of(failed, "action").replace("_", " "), 60)
+    return [
+        section(
+            f":no_entry: *I propose no change.* I tried to plan a {action}: {prose(story.text_of(failed, 'reason'), 400)}"
+        )
+    ]
+
+
+def _joined(case: Case) -> list[Block]:
+    joined = list(story.entries(case, "joined"))
+    if not joined:
+        return []
+    names: dict[str, None] = {}
+    for entry in joined:
+        alert = entry.body.get("alert")
+        if isinstance(alert, dict):
+            names[prose(str(alert.get("name", "")), 60)] = None
+    last_for = duration((joined[-1].at - case.incident.opened_at).total_seconds())
+    return [context(f"{len(joined)} more alert message(s) in {last_for}: {', '.join(list(names)[:6])}")]
