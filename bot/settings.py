@@ -4,6 +4,7 @@ The commands call `from_environment` once at start; everything else is handed th
 once, each naming the variable, its value (secrets cut short) and the remedy.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from bot import policy as policies
-from bot.policy import Policy, did_you_mean
+from bot.policy import Policy
 from tools.errors import Permanent
 
 OPENAI = "https://api.openai.com/v1"
@@ -266,5 +267,7 @@ def _typos(env: Mapping[str, str]) -> list[str]:
     """Unknown TOCSIN_ names that look like a known one; Kubernetes adds TOCSIN_PORT and the like by itself."""
     known = [name for name in VARIABLES if name.startswith("TOCSIN_")]
     stray = (name for name in env if name.startswith("TOCSIN_") and name not in VARIABLES)
-    notes = ((name, did_you_mean(name, known)) for name in sorted(stray))
-    return [f"{name} is not a variable of Tocsin and is ignored; {note}" for name, note in notes if "did you" in note]
+    near = ((name, difflib.get_close_matches(name, known, n=1, cutoff=0.85)) for name in sorted(stray))
+    return [
+        f"{name} is not a variable of Tocsin and is ignored; did you mean {found[0]}?" for name, found in near if found
+    ]

@@ -14,7 +14,9 @@ from tools.records import Alert
 
 KIND = ("slack",)
 _TITLE = re.compile(
-    r"\W{0,8}(?::[a-z0-9_+-]+:\s*)*\[(?P<status>FIRING|RESOLVED)(?::\s*\d+)?[^\]]{0,40}\]\s*(?P<rest>.*)", re.DOTALL
+    r"(?:[^\w\[:]|:(?:[a-z0-9_+-]{1,40}:)?){0,16}"  # bullets, asterisks and :emoji: in front
+    r"\[(?P<status>FIRING|RESOLVED)(?::\s*\d+)?[^\]]{0,40}\]\s*(?P<rest>.*)",
+    re.DOTALL,
 )
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,99})[*_`]*[ \t]*[:=](.+)")
 _LINK = re.compile(r"<(?P<url>https?://[^|<>]+)(?:\|(?P<label>[^<>]*))?>")

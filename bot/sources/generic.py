@@ -23,6 +23,20 @@ _NO_NEWS |= {
     "bot_remove",
     "tombstone",
 }
+_PROSE = {
+    "high",
+    "low",
+    "medium",
+    "average",
+    "minor",
+    "moderate",
+    "none",
+    "error",
+    "disaster",
+    "notice",
+    "page",
+    "information",
+}
 _LINK = re.compile(r"<(?P<url>https?://[^|<>]+)(?:\|(?P<label>[^<>]*))?>")
 _MENTION = re.compile(r"<[@#!][^<>]*>")
 _STATUS = re.compile(
@@ -58,7 +72,7 @@ def parse(message: dict[str, Any], known_services: Collection[str] = ()) -> list
         status = "resolved"
     at = parsing.when(message.get("ts"))
     places = {match["name"].lower(): match["value"] for match in _PLACE.finditer(text)}
-    words = re.findall(r"[\w.-]+", text)
+    words = [word for word in re.findall(r"[\w.-]+", text) if word.lower() not in _PROSE]
     links = [match["url"] for match in _LINK.finditer(raw)][:5]
     alert = Alert(
         fingerprint=parsing.text_fingerprint(re.sub(r"\d+(\.\d+)?", "#", name)),

@@ -1,0 +1,146 @@
+"""What every reader of alert senders must do, whichever files the folder holds."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import sources
+from bot.sources import Unreadable, read
+from tools.records import Alert
+from tools.registry import plugins
+
+READERS = plugins(sources)
+PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.json"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+TITLES = st.from_regex(r"\[(FIRING:\d|RESOLVED|FIRING)\] ?[A-Za-z()\[\] <>|*:/.\d]{0,60}", fullmatch=True)
+WORDS = (
+    JSON
+    | TITLES
+    | st.sampled_from(["critical", "0001-01-01T00:00:00Z", "<http://x|y>", "\x00", "http://a/g?g0.expr=up"])
+)
+ATTACHMENT = st.dictionaries(
+    st.sampled_from(["title", "title_link", "text", "fallback", "pretext", "color", "fields", "actions", "blocks"]),
+    WORDS,
+)
+ENTRY = st.dictionaries(
+    st.sampled_from(["status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint"]),
+    WORDS | st.dictionaries(st.sampled_from(["alertname", "service", "pod", "severity", "job"]), WORDS),
+)
+SLACK = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": WORDS,
+        "subtype": WORDS,
+        "ts": WORDS,
+        "user": WORDS,
+        "bot_id": WORDS,
+        "bot_profile": WORDS,
+        "username": WORDS,
+        "attachments": st.lists(ATTACHMENT | JSON, max_size=3) | JSON,
+        "blocks": WORDS,
+    },
+)
+WEBHOOK = st.fixed_dictionaries(
+    {"alerts": st.lists(ENTRY | JSON, max_size=3) | JSON},
+    optional={"status": WORDS, "groupKey": WORDS, "truncatedAlerts": WORDS, "externalURL": WORDS},
+)
+
+
+def alerts_or_refusal(kind: str, payload: object) -> list[Alert]:
+    """Read *payload*; a refusal is a sentence, and what is read can be stored and compared."""
+    try:
+        found = read(kind, payload, {"checkout", "payment"})
+    except Unreadable as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert len(refusal) > 10
+        return []
+    assert found
+    for alert in found:
+        assert alert.name
+        assert len(alert.fingerprint) == 16
+        assert alert.severity in ("info", "warning", "critical")
+        stored = alert.model_dump_json()
+        assert "\\u0000" not in stored
+        stored.encode()
+        assert Alert.model_validate_json(stored) == alert
+        assert all(link.startswith(("http://", "https://")) for link in alert.links.values())
+    return found
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_has_the_shape_of_a_reader(name: str) -> None:
+    reader = READERS[name]
+    assert reader.__doc__
+    assert set(reader.KIND) <= {"slack", "webhook"}
+    assert reader.matches.__doc__
+    assert reader.parse.__doc__
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_matches_any_json_without_raising(name: str) -> None:
+    @given(payload=st.one_of(SLACK, WEBHOOK, st.dictionaries(st.text(max_size=9), JSON)))
+    def check(payload: dict[str, object]) -> None:
+        assert READERS[name].matches(payload) in (True, False)
+
+    check()
+
+
+@pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: path.stem)
+def test_reads_its_captured_payloads(path: Path) -> None:
+    name = max((reader for reader in READERS if path.stem.startswith(reader)), key=len)
+    body = json.loads(path.read_text())["body"]
+    assert READERS[name].matches(body)
+    others = [
+        other
+        for other in READERS
+        if other not in (name, "generic") and set(READERS[other].KIND) & set(READERS[name].KIND)
+    ]
+    assert not [other for other in others if READERS[other].matches(body)]
+    alerts = READERS[name].parse(body, {"payment"})
+    assert [(alert.name, alert.service, alert.severity) for alert in alerts] == [
+        ("HighErrorRate", "payment", "critical")
+    ]
+
+
+def test_every_sender_but_the_generic_one_has_a_payload() -> None:
+    named = {max((reader for reader in READERS if path.stem.startswith(reader)), key=len) for path in PAYLOADS}
+    assert named == set(READERS) - {"generic"}
+
+
+@given(payload=st.one_of(SLACK, st.dictionaries(st.text(max_size=9), JSON), JSON))
+def test_any_message_gives_alerts_or_a_refusal(payload: object) -> None:
+    alerts_or_refusal("slack", payload)
+
+
+@given(payload=st.one_of(WEBHOOK, st.dictionaries(st.text(max_size=9), JSON), JSON))
+def test_any_webhook_body_gives_alerts_or_a_refusal(payload: object) -> None:
+    alerts_or_refusal("webhook", payload)
+
+
+@given(text=st.text(alphabet="<>|*_`: =-\n.http/[]FIRNGa", max_size=4000))
+def test_text_made_to_confuse_patterns_is_read_in_time(text: str) -> None:
+    """Hypothesis' deadline (200 ms an example) is the check: a pattern that backtracks takes minutes on 4,000 characters."""
+    alerts_or_refusal("slack", {"text": text, "attachments": [{"title": text, "text": text, "fallback": text}]})
+
+
+@pytest.mark.parametrize("unit", ["*", "<http://", " ", "\n", "_", ":a:", "(", "[FIRING] ", "a: ", "* ", "-\n", "<@"])
+def test_repetition_is_read(unit: str) -> None:
+    for text in (unit * 4000, "[FIRING:1] " + unit * 4000, "[FIRING:1] X\n" + unit * 4000 + "!"):
+        alerts_or_refusal("slack", {"text": text, "attachments": [{"title": text, "text": text, "fallback": text}]})
+
+
+def test_importing_a_reader_imports_no_other() -> None:
+    for name in READERS:
+        source = Path(importlib.import_module(f"bot.sources.{name}").__file__ or "").read_text()
+        assert "bot.sources" not in source.replace("bot/sources", "")

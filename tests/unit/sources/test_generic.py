@@ -1,0 +1,63 @@
+"""Messages of senders that no reader knows, and of people."""
+
+import pytest
+
+from bot.sources import Unreadable, read
+
+
+def test_a_bots_message_is_read_as_far_as_it_goes() -> None:
+    message = {
+        "subtype": "bot_message",
+        "username": "Datadog",
+        "text": "*Triggered: High latency on checkout* namespace: shop <http://dd/1|Open>",
+        "ts": "1763920000.000100",
+    }
+    (alert,) = read("slack", message, {"checkout"})
+    assert alert.sender == "Datadog"
+    assert (alert.service, alert.namespace, alert.status) == ("checkout", "shop", "firing")
+    assert alert.links == {"link1": "http://dd/1"}
+    assert alert.missing == ("severity", "query", "labels")
+
+
+def test_a_person_is_named_as_the_sender() -> None:
+    (alert,) = read("slack", {"user": "U1", "text": "payment seems down, critical"}, {"payment"})
+    assert (alert.sender, alert.service, alert.severity) == ("person", "payment", "critical")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"text": "Resolved: disk full"},
+        {"text": "OK: disk full"},
+        {"attachments": [{"title": "disk full", "color": "#2eb886"}]},
+    ],
+)
+def test_the_end_of_trouble_is_seen(message: dict[str, object]) -> None:
+    (alert,) = read("slack", message)
+    assert alert.status == "resolved"
+
+
+def test_status_words_are_no_part_of_the_name() -> None:
+    names = {
+        read("slack", {"text": text})[0].name
+        for text in ("Triggered: disk full", "Resolved - disk full", "[OK] disk full")
+    }
+    assert names == {"disk full"}
+
+
+def test_numbers_do_not_make_another_alert() -> None:
+    prints = {read("slack", {"text": f"Triggered: disk {n}% full"})[0].fingerprint for n in (91, 95.5)}
+    assert len(prints) == 1
+
+
+def test_text_in_blocks_is_found() -> None:
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": "queue is full"}}]
+    assert read("slack", {"blocks": blocks})[0].name == "queue is full"
+
+
+@pytest.mark.parametrize(
+    "message", [{}, {"text": " "}, {"text": "<@U1>"}, {"text": ":-)", "subtype": "channel_join"}, {"text": "***"}]
+)
+def test_no_news_is_refused_with_a_sentence(message: dict[str, object]) -> None:
+    with pytest.raises(Unreadable, match=r"message"):
+        read("slack", message)
