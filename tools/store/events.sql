@@ -1,0 +1,28 @@
+-- name: lock_head
+SELECT seq, hash FROM audit_head FOR UPDATE
+
+-- name: head
+SELECT seq, hash FROM audit_head
+
+-- name: append
+INSERT INTO incident_events (seq, incident_id, at, kind, actor, body, prev_hash, hash)
+VALUES (%(seq)s, %(incident_id)s, %(at)s, %(kind)s, %(actor)s, %(body)s, %(prev_hash)s, %(hash)s)
+
+-- name: move_head
+UPDATE audit_head SET seq = %(seq)s, hash = %(hash)s
+
+-- name: timeline
+SELECT seq, coalesce(incident_id, 0) AS incident_id, at, kind, actor, body, prev_hash, hash
+FROM incident_events
+WHERE incident_id = %(incident_id)s OR (%(incident_id)s = 0 AND incident_id IS NULL)
+ORDER BY seq
+
+-- name: after
+SELECT seq, coalesce(incident_id, 0) AS incident_id, at, kind, actor, body, prev_hash, hash
+FROM incident_events
+WHERE seq > %(seq)s
+ORDER BY seq
+LIMIT %(limit)s
+
+-- name: one_moment
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY

@@ -1,0 +1,59 @@
+"""Raw events from outside, kept before they are acknowledged; bot/intake.py and bot/web.py put them, a job settles them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from tools.records import Record
+from tools.store.db import Connection, as_json, clean, queries, to_json
+
+_SQL = queries("inbox")
+
+
+class Received(Record):
+    """One raw event; *state* is "failed" when it could not be read and *error* says why."""
+
+    event_id: str
+    kind: str
+    payload: Any
+    state: Literal["new", "done", "failed"]
+    error: str = ""
+    received_at: datetime
+
+
+async def put(conn: Connection, event_id: str, kind: str, payload: Any) -> bool:
+    """Keep an event; False when *event_id* (at most 500 characters) was seen before."""
+    values = {"event_id": clean(event_id), "kind": clean(kind), "payload": as_json(payload)}
+    return await (await conn.execute(_SQL["put"], values)).fetchone() is not None
+
+
+async def put_many(conn: Connection, events: Sequence[tuple[str, str, Any]]) -> set[str]:
+    """Keep a batch of (event_id, kind, payload) in one statement; return the ids not seen before."""
+    values = {
+        "event_ids": [clean(event_id) for event_id, _, _ in events],
+        "kinds": [clean(kind) for _, kind, _ in events],
+        "payloads": [to_json(payload) for _, _, payload in events],
+    }
+    return {row["event_id"] for row in await (await conn.execute(_SQL["put_many"], values)).fetchall()}
+
+
+async def get(conn: Connection, event_id: str) -> Received | None:
+    """Return one event, or None."""
+    row = await (await conn.execute(_SQL["get"], {"event_id": clean(event_id)})).fetchone()
+    return Received.model_validate(row) if row else None
+
+
+async def done(conn: Connection, event_id: str) -> None:
+    """Note that *event_id* was dealt with."""
+    await conn.execute(_SQL["done"], {"event_id": clean(event_id)})
+
+
+async def failed(conn: Connection, event_id: str, error: str) -> None:
+    """Note why *event_id* could not be dealt with; its payload stays."""
+    await conn.execute(_SQL["failed"], {"event_id": clean(event_id), "error": clean(error)})
+
+
+async def waiting(conn: Connection, before: datetime, limit: int = 100) -> list[Received]:
+    """Return events that came before *before* and were never settled, oldest first: what a crash left behind."""
+    rows = await (await conn.execute(_SQL["waiting"], {"before": before, "limit": limit})).fetchall()
+    return [Received.model_validate(row) for row in rows]

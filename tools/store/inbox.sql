@@ -1,0 +1,27 @@
+-- name: put
+INSERT INTO inbox (event_id, kind, payload) VALUES (%(event_id)s, %(kind)s, %(payload)s)
+ON CONFLICT (event_id) DO NOTHING
+RETURNING event_id
+
+-- name: put_many
+INSERT INTO inbox (event_id, kind, payload)
+SELECT event_id, kind, payload::json
+FROM unnest(%(event_ids)s::text[], %(kinds)s::text[], %(payloads)s::text[]) AS new (event_id, kind, payload)
+ON CONFLICT (event_id) DO NOTHING
+RETURNING event_id
+
+-- name: get
+SELECT event_id, kind, payload, state, error, received_at FROM inbox WHERE event_id = %(event_id)s
+
+-- name: done
+UPDATE inbox SET state = 'done', error = '', settled_at = now() WHERE event_id = %(event_id)s
+
+-- name: failed
+UPDATE inbox SET state = 'failed', error = %(error)s, settled_at = now() WHERE event_id = %(event_id)s
+
+-- name: waiting
+SELECT event_id, kind, payload, state, error, received_at
+FROM inbox
+WHERE state = 'new' AND received_at <= %(before)s
+ORDER BY received_at
+LIMIT %(limit)s
