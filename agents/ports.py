@@ -35,7 +35,7 @@ class Knowledge(Protocol):
     """Runbooks and lessons."""
 
     async def recall(self, text: str, service: str, severity: str, limit: int) -> Sequence[Recalled]:
-        """The best passages for *text*, best first."""
+        """Return the best passages for *text*, best first."""
         ...
 
     async def keep(self, lesson: Lesson) -> None:

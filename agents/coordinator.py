@@ -1,0 +1,141 @@
+"""The decision coordinator: one investigation as a LlamaIndex Workflow, gather -> rank -> recall -> diagnose -> check.
+
+Called by the durable investigation job in bot/. Only `workflows` is imported here; the model's library is imported by
+agents/model.py when a model is configured (`warm` does it ahead of time, in a thread).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from workflows import Workflow, step
+from workflows.events import Event, StartEvent, StopEvent
+
+from agents import diagnosis, knowledge, monitor, rank
+from agents.gather import attempt, gather
+from agents.ports import (
+    ActionSpec,
+    Clock,
+    EvidenceTool,
+    Investigation,
+    Knowledge,
+    Limits,
+    ModelSettings,
+    Progress,
+    Service,
+)
+from tools.records import Alert, Diagnosis, Evidence, Recalled, Scope, Suspect
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one investigation works with; *blind* are sources known to be missing, in words for people."""
+
+    alert: Alert
+    tools: Sequence[EvidenceTool]
+    knowledge: Knowledge | None
+    model: ModelSettings | None
+    clock: Clock
+    progress: Progress
+    limits: Limits
+    services: Mapping[str, Service]
+    actions: Mapping[str, ActionSpec]
+    blind: Sequence[str]
+    notes: list[str] = field(default_factory=list)
+
+
+class Gathered(Event):
+    """What the tools saw."""
+
+    scope: Scope
+    evidence: tuple[Evidence, ...]
+
+
+class Ranked(Gathered):
+    """The same, with suspects."""
+
+    suspects: tuple[Suspect, ...]
+
+
+class Remembered(Ranked):
+    """The same, with what earlier incidents and runbooks say."""
+
+    recalled: tuple[Recalled, ...]
+
+
+class Drafted(Remembered):
+    """A diagnosis that nobody has checked yet."""
+
+    draft: Diagnosis
+
+
+class Coordinator(Workflow):
+    """Five steps in a row; each bounds its own time, so the whole needs no further deadline."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(timeout=None)
+        self._job = job
+
+    @step
+    async def gather(self, _begin: StartEvent) -> Gathered:
+        """Look at everything at once."""
+        job = self._job
+        scope = monitor.scope_for(job.alert, job.clock(), job.services, job.limits)
+        evidence = await gather(
+            job.tools, scope, services=job.services, clock=job.clock, progress=job.progress, limits=job.limits
+        )
+        return Gathered(scope=scope, evidence=evidence)
+
+    @step
+    async def rank(self, seen: Gathered) -> Ranked:
+        """Order the suspects."""
+        facts = rank.weigh(seen.evidence, seen.scope, self._job.services)
+        return Ranked(scope=seen.scope, evidence=seen.evidence, suspects=rank.rank(facts))
+
+    @step
+    async def recall(self, ranked: Ranked) -> Remembered:
+        """Search runbooks and lessons; a search that fails costs a note, not the diagnosis."""
+        job, found = self._job, []
+        if job.knowledge is not None:
+            text = knowledge.query_text(ranked.scope, ranked.suspects)
+            search = job.knowledge.recall(text, ranked.scope.service, job.alert.severity, job.limits.recall)
+            answer = await attempt(search, job.limits.recall_s)
+            if isinstance(answer, str):
+                job.notes.append(f"Could not search runbooks and earlier incidents: {answer}.")
+            else:
+                found = list(answer)
+        return Remembered(scope=ranked.scope, evidence=ranked.evidence, suspects=ranked.suspects, recalled=tuple(found))
+
+    @step
+    async def diagnose(self, known: Remembered) -> StopEvent:
+        """Say what is wrong, and check that the evidence says it too."""
+        job = self._job
+        facts = rank.weigh(known.evidence, known.scope, job.services)
+        drafted = diagnosis.by_rules(facts, known.evidence, job.services, job.actions, [*job.notes, diagnosis.NO_MODEL])
+        final = diagnosis.complete(drafted, known.recalled, job.blind)
+        done = Investigation(evidence=known.evidence, suspects=known.suspects, recalled=known.recalled, diagnosis=final)
+        return StopEvent(result=done)
+
+
+async def investigate(
+    alert: Alert,
+    *,
+    tools: Sequence[EvidenceTool],
+    knowledge: Knowledge | None,
+    model: ModelSettings | None,
+    clock: Clock,
+    progress: Progress,
+    limits: Limits,
+    services: Mapping[str, Service],
+    actions: Mapping[str, ActionSpec],
+    blind: Sequence[str] = (),
+) -> Investigation:
+    """Investigate *alert* from nothing to a checked diagnosis.
+
+    *progress* is awaited with each piece of evidence as it comes, already under its final id. Sources, knowledge and model
+    may each fail: the result says what could not be seen and who diagnosed. *blind* are sources known to be missing.
+    """
+    job = Job(alert, tools, knowledge, model, clock, progress, limits, services, actions, blind)
+    result = await Coordinator(job).run()
+    if not isinstance(result, Investigation):  # pragma: no cover - the workflow's only StopEvent carries one
+        raise TypeError(f"the coordinator returned {type(result).__name__}")
+    return result

@@ -1,0 +1,198 @@
+"""Root-cause ranking without a model: findings in, suspects out, most suspicious first.
+
+Called by agents/coordinator.py; agents/rules.py builds on the same weighed facts. Every number here is a judgement, not a
+measurement: what a condition is worth as a *cause* (a crash loop is a consequence more often than not), how fast a
+change stops being news, and how far a caller's symptoms are explained by a broken dependency.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from agents import monitor
+from agents.ports import Service
+from tools.records import Evidence, Finding, Scope, Suspect
+
+Role = Literal["state", "change", "symptom", "dependency", "log"]
+
+KINDS: Mapping[str, tuple[Role, float]] = {
+    "scaled_to_zero": ("state", 0.95),
+    "image_pull": ("state", 0.95),
+    "config_error": ("state", 0.92),
+    "oom_killed": ("state", 0.92),
+    "unschedulable": ("state", 0.85),
+    "rollout_stuck": ("state", 0.7),
+    "crash_loop": ("state", 0.7),
+    "evicted": ("state", 0.65),
+    "no_endpoints": ("state", 0.6),
+    "probe_failing": ("state", 0.55),
+    "not_ready": ("state", 0.5),
+    "replicas_short": ("state", 0.45),
+    "rollout": ("change", 0.8),
+    "scaled": ("change", 0.8),
+    "restarted": ("change", 0.35),
+    "dependency_errors": ("dependency", 0.5),
+    "log_template": ("log", 0.45),
+    "metric_shift": ("symptom", 0.35),
+    "alert_value": ("symptom", 0.2),
+}
+UNKNOWN_KIND: tuple[Role, float] = ("symptom", 0.3)
+# A change is fresh news for ten minutes before the onset, then half as suspicious every twenty.
+FRESH = timedelta(minutes=10)
+HALF_LIFE = timedelta(minutes=20)
+# Scrapes, evaluation intervals and clocks differ: a change may be stamped a little after the symptom it caused.
+SKEW = timedelta(seconds=90)
+BROKEN = 0.45  # a dependency with a suspect at or above this explains its caller's symptoms
+EXPLAINED = 0.4  # what is left of a caller's own symptoms then
+CEILING = 0.99
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One finding, where it was seen, and what it is worth as a cause here (0..1).
+
+    *reason* says when it happened, or *explained_by* which broken dependency accounts for it.
+    """
+
+    finding: Finding
+    evidence: str
+    role: Role
+    worth: float
+    reason: str = ""
+    explained_by: str = ""
+
+    @property
+    def strength(self) -> float:
+        """How far the fact comes up to the full worth of its kind (0..1)."""
+        return min(self.worth / KINDS.get(self.finding.kind, UNKNOWN_KIND)[1], 1.0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All findings of one investigation, weighed, most telling first."""
+
+    scope: Scope
+    onset: datetime
+    all: tuple[Fact, ...]
+
+    def of(self, service: str, kinds: Collection[str]) -> list[Fact]:
+        """Return the facts about *service* of any of *kinds*, most telling first."""
+        return [fact for fact in self.all if fact.finding.service == service and fact.finding.kind in kinds]
+
+    def services(self) -> list[str]:
+        """Name the services that facts are about, in order of their most telling fact."""
+        return list(dict.fromkeys(fact.finding.service for fact in self.all))
+
+
+def onset_of(evidence: Sequence[Evidence], scope: Scope) -> datetime:
+    """Return when the trouble began: the moment the alert's expression crossed its threshold, if known."""
+    crossed = [found.at for item in evidence for found in item.findings if found.kind == "alert_value" and found.at]
+    began = scope.alert.starts_at or scope.end
+    return min([began, *crossed])
+
+
+def _timing(found: Finding, role: Role, onset: datetime) -> tuple[float, str]:
+    """Weigh when *found* happened against the *onset*: factor and words."""
+    if found.at is None or role not in ("change", "state"):
+        return 1.0, ""
+    early = onset - found.at
+    if role == "state":
+        return (0.6, "long before the alert") if early > timedelta(hours=2) else (1.0, "")
+    if early < -SKEW:
+        return 0.25, f"{ago(-early)} after the alert began"
+    late = max(early - FRESH, timedelta(0))
+    return max(0.5 ** (late / HALF_LIFE), 0.05), f"{ago(max(early, timedelta(0)))} before the alert"
+
+
+def ago(span: timedelta) -> str:
+    """Write a time span as a person says it: 40 s, 4 min, 3 h, 2 days."""
+    seconds = int(span.total_seconds())
+    for size, word in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (word == "min" and seconds >= size):
+            return f"{round(seconds / size)} {word}"
+    return f"{seconds} s"
+
+
+def _harmless(found: Finding) -> float:
+    """Weigh changes that rarely break things: scaling up."""
+    if found.kind != "scaled":
+        return 1.0
+    before, after = found.data.get("from"), found.data.get("to")
+    if isinstance(before, int | float) and isinstance(after, int | float) and after >= before:
+        return 0.25
+    return 1.0
+
+
+def _near(scope: Scope, findings: Iterable[Finding], services: Mapping[str, Service]) -> set[str]:
+    """Name the services that can have to do with this alert: its own, those it calls, and those they call."""
+    near = {scope.service, ""}
+    everything = list(findings)
+    for _hop in range(2):
+        near.update(monitor.peers(everything, near))
+        near.update(name for service in tuple(near) if service in services for name in services[service].depends_on)
+    return near
+
+
+def weigh(evidence: Sequence[Evidence], scope: Scope, services: Mapping[str, Service]) -> Facts:
+    """Give every finding its worth as a cause of this alert."""
+    onset = onset_of(evidence, scope)
+    near = _near(scope, (found for item in evidence for found in item.findings), services)
+    facts = []
+    for item in evidence:
+        for found in item.findings:
+            role, weight = KINDS.get(found.kind, UNKNOWN_KIND)
+            factor, reason = _timing(found, role, onset)
+            related = 1.0 if found.service in near else 0.4
+            worth = weight * found.score * factor * related * _harmless(found)
+            facts.append(Fact(found, item.id, role, worth, reason))
+    facts.sort(key=lambda fact: (-fact.worth, fact.finding.service, fact.finding.kind, fact.evidence))
+    return Facts(scope, onset, tuple(_explain_callers(facts)))
+
+
+def _explain_callers(facts: Sequence[Fact]) -> list[Fact]:
+    """Discount a caller's own symptoms when what it calls is itself broken: the caller is not the culprit."""
+    broken = {fact.finding.service for fact in facts if fact.role in ("state", "change") and fact.worth >= BROKEN}
+    calls: dict[str, str] = {}
+    for fact in facts:
+        called = monitor.peer_of(fact.finding)
+        if called in broken and called != fact.finding.service:
+            calls.setdefault(fact.finding.service, called)
+    weighed = []
+    for fact in facts:
+        if (peer := calls.get(fact.finding.service)) and fact.role in ("symptom", "log", "dependency"):
+            weighed.append(replace(fact, worth=fact.worth * EXPLAINED, explained_by=peer))
+        else:
+            weighed.append(fact)
+    return sorted(weighed, key=lambda fact: -fact.worth)
+
+
+def rank(facts: Facts) -> tuple[Suspect, ...]:
+    """Order suspects, one per service and kind of finding; facts of different roles support each other."""
+    best: dict[tuple[str, str], Fact] = {}
+    ids: dict[tuple[str, str], list[str]] = {}
+    roles: dict[str, dict[Role, float]] = {}
+    for fact in facts.all:
+        key = (fact.finding.service or facts.scope.service, fact.finding.kind)
+        best.setdefault(key, fact)
+        if fact.evidence not in ids.setdefault(key, []):
+            ids[key].append(fact.evidence)
+        role = roles.setdefault(key[0], {})
+        role[fact.role] = max(role.get(fact.role, 0.0), fact.worth)
+    suspects = []
+    for (service, kind), fact in best.items():
+        support = max((worth for role, worth in roles[service].items() if role != fact.role), default=0.0)
+        called = _blamed(facts, service) if fact.role in ("state", "change") else 0.0
+        score = 1 - (1 - fact.worth) * (1 - 0.4 * support) * (1 - 0.4 * called)
+        because = fact.reason or (fact.explained_by and f"explained by {fact.explained_by}")
+        statement = f"{fact.finding.statement} ({because})" if because else fact.finding.statement
+        score = round(min(score, CEILING), 3)
+        suspects.append(
+            Suspect(service=service, kind=kind, statement=statement, score=score, evidence=tuple(ids[service, kind]))
+        )
+    return tuple(sorted(suspects, key=lambda suspect: (-suspect.score, suspect.service, suspect.kind)))
+
+
+def _blamed(facts: Facts, service: str) -> float:
+    """Return how strongly another service's metrics or logs point at *service*."""
+    return max((fact.finding.score for fact in facts.all if monitor.peer_of(fact.finding) == service), default=0.0)
