@@ -1,0 +1,26 @@
+"""The clients an evidence plug-in may read from; built by bot.compose, read by tools.evidence and tools.observe."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tools.alertmanager import Alertmanager
+from tools.kube import Kube
+from tools.loki import Loki
+from tools.prometheus import Prometheus
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Read-only clients, None where not configured; *max_body_chars* caps each evidence body."""
+
+    prometheus: Prometheus | None = None
+    loki: Loki | None = None
+    kube: Kube | None = None
+    alertmanager: Alertmanager | None = None
+    clock: Callable[[], datetime] = _utc_now
+    max_body_chars: int = 6_000
