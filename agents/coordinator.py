@@ -23,7 +23,7 @@ from agents.ports import (
     Progress,
     Service,
 )
-from tools.records import Alert, Diagnosis, Evidence, Recalled, Scope, Suspect
+from tools.records import Alert, Evidence, Recalled, Scope, Suspect
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,7 @@ class Remembered(Ranked):
     recalled: tuple[Recalled, ...]
 
 
-class Drafted(Remembered):
-    """A diagnosis that nobody has checked yet."""
-
-    draft: Diagnosis
-
-
-class Coordinator(Workflow):
+class Investigating(Workflow):
     """Five steps in a row; each bounds its own time, so the whole needs no further deadline."""
 
     def __init__(self, job: Job) -> None:
@@ -135,7 +129,36 @@ async def investigate(
     may each fail: the result says what could not be seen and who diagnosed. *blind* are sources known to be missing.
     """
     job = Job(alert, tools, knowledge, model, clock, progress, limits, services, actions, blind)
-    result = await Coordinator(job).run()
+    result = await Investigating(job).run()
     if not isinstance(result, Investigation):  # pragma: no cover - the workflow's only StopEvent carries one
         raise TypeError(f"the coordinator returned {type(result).__name__}")
     return result
+
+
+@dataclass(frozen=True)
+class Coordinator:
+    """`investigate` with everything but the alert bound."""
+
+    tools: Sequence[EvidenceTool]
+    knowledge: Knowledge | None
+    model: ModelSettings | None
+    clock: Clock
+    limits: Limits
+    services: Mapping[str, Service]
+    actions: Mapping[str, ActionSpec]
+    blind: Sequence[str] = ()
+
+    async def investigate(self, alert: Alert, progress: Progress) -> Investigation:
+        """Investigate *alert*; see the function of the same name."""
+        return await investigate(
+            alert,
+            tools=self.tools,
+            knowledge=self.knowledge,
+            model=self.model,
+            clock=self.clock,
+            progress=progress,
+            limits=self.limits,
+            services=self.services,
+            actions=self.actions,
+            blind=self.blind,
+        )
