@@ -25,16 +25,24 @@ I change nothing until somebody allowed to presses *Approve*."""
 def services(known: Sequence[str]) -> str:
     """Say how to use /diagnose, with the names it knows."""
     if not known:
-        return "Which service? `/diagnose <service>`. I know none by name yet: list them in tocsin.yaml, or name one anyway."
+        return (
+            "Which service? `/diagnose <service>`. I know none by name yet: list them in tocsin.yaml, or just name one."
+        )
     return f"Which service? `/diagnose <service>`. I know: {_names(known)}."
 
 
 def unknown_service(name: str, known: Sequence[str]) -> str:
     """Say that *name* is not known, and which name may have been meant."""
+    anyway = f"To look all the same: `/diagnose {prose(name, 60)} anyway`."
     close = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     if close:
-        return f"I do not know {code(name, 60)}. Did you mean {_names(close)}? Then: `/diagnose {prose(close[0], 60)}`."
-    return f"I do not know {code(name, 60)}. I know: {_names(known)}."
+        return f"I do not know {code(name, 60)}. Did you mean {_names(close)}? {anyway}"
+    return f"I do not know {code(name, 60)}. I know: {_names(known)}. {anyway}"
+
+
+def looking(service: str) -> str:
+    """Say that /diagnose was taken."""
+    return f"Looking at {code(service, 60)}. The answer comes in the channel."
 
 
 def unknown_command(text: str) -> str:

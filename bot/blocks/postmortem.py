@@ -73,6 +73,16 @@ def form(case: Case) -> dict[str, Any]:
     }
 
 
+def kept(sentence: str) -> dict[str, Any]:
+    """Return the view that replaces the form once the lesson is kept (or not); *sentence* is safe mrkdwn."""
+    return {
+        "type": "modal",
+        "title": plain_text("Keep the lesson", 24),
+        "close": plain_text("Close", 24),
+        "blocks": [section(sentence)],
+    }
+
+
 def _input(name: str, label: str, initial: str, most: int, *, multiline: bool = False) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": name, "multiline": multiline, "max_length": most}
     start = editable(initial, most)

@@ -1,0 +1,255 @@
+"""Brings an incident's Slack thread up to date with its record; the redraw job calls it, as often as it likes.
+
+Idempotent: what is already shown is not sent again, and a message whose posting was cut short is looked for in the
+thread by its metadata before it is posted a second time. One redraw per incident at a time (the job's lock).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.blocks.home import thread_link
+from bot.blocks.kit import Post, key_of
+from bot.blocks.thread import ROOT, desired, root
+from bot.story import Facts
+from bot.webapi import REFUSED_LAYOUT, SlackRefused, call
+from tools.errors import Permanent, TocsinError
+from tools.records import Alert, Case
+from tools.store import incidents, posts
+from tools.store.db import Database
+
+EVENT_TYPE = "tocsin_post"
+# https://docs.slack.dev/apis/web-api/rate-limits: one message per second per channel, short bursts allowed.
+MESSAGES_PER_S = 1.0
+CLOCK_SKEW_S = 300
+_log = structlog.get_logger(__name__)
+
+
+class Limiter(Protocol):
+    """The part of tools.cache.Cache that is needed here."""
+
+    async def allow(self, key: str, rate: float, per_s: float) -> float:
+        """Take one of *rate* turns per *per_s* seconds; return the seconds to wait before using it."""
+        ...
+
+
+class Thread:
+    """Draws incidents into Slack.
+
+    *approvers* names who may approve a change for an alert, *default_channel* is where an incident without a channel
+    goes ("" = nowhere).
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        db: Database,
+        cache: Limiter,
+        *,
+        approvers: Callable[[Alert], Iterable[str]],
+        default_channel: str = "",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._db = db
+        self._cache = cache
+        self._approvers = approvers
+        self._default_channel = default_channel
+        self._sleep = sleep
+        self._workspace_url: str | None = None
+
+    async def redraw(self, incident_id: int) -> None:
+        """Make the thread show what the record says now.
+
+        Raises Temporary when Slack or Postgres did not answer (call again), Permanent when Slack refuses the channel.
+        """
+        async with self._db.connection() as conn:
+            case = await incidents.case(conn, incident_id)
+        if not case.incident.thread_ts:
+            rooted = await self._start_thread(case)
+            if rooted is None:
+                _log.warning("thread_nowhere", incident=incident_id, remedy="set channels.default in tocsin.yaml")
+                return
+            case = rooted
+        facts = await self._facts(case)
+        async with self._db.connection() as conn:
+            known = {row.key: row for row in await posts.list_for(conn, incident_id)}
+        for post in desired(case, facts):
+            await self._show(case, post, known.get(post.key))
+        await self._react(case, known)
+
+    async def say(self, channel: str, thread_ts: str, post: Post, again: bool = False) -> str:
+        """Post a message that belongs to no incident; return its ts. *again*: it may have been posted before."""
+        payload = {"incident_id": 0, "key": post.key}
+        found = await self._find(channel, thread_ts, payload) if again else ""
+        return found or (await self._post(channel, thread_ts, post, payload))[1]
+
+    async def _start_thread(self, case: Case) -> Case | None:
+        channel = case.incident.channel or self._default_channel
+        if not channel:
+            return None
+        post = root(case)
+        incident_id = case.incident.id
+        row, mine = await self._begin(incident_id, ROOT, channel)
+        since = str(int(case.incident.opened_at.timestamp()) - CLOCK_SKEW_S)
+        found = "" if mine else (row.ts or await self._find(row.channel, "", _payload(case, ROOT), since))
+        if not found:
+            channel, found = await self._post_claimed(case, post, row.channel, "")
+        async with self._db.transaction() as conn:
+            await posts.posted(conn, incident_id, ROOT, found, _hash(post))
+            await incidents.set_thread(conn, incident_id, channel, found)
+            return await incidents.case(conn, incident_id)
+
+    async def _show(self, case: Case, post: Post, known: posts.Post | None) -> None:
+        incident_id = case.incident.id
+        shown = _hash(post)
+        if known and known.state == "posted" and known.content_hash == shown:
+            return
+        row, mine = (known, False) if known else await self._begin(incident_id, post.key, case.incident.channel)
+        if row.state == "posted":
+            await self._update(case, row, post)
+        else:
+            found = "" if mine else await self._find(row.channel, case.incident.thread_ts, _payload(case, post.key))
+            if found:
+                row = row.model_copy(update={"ts": found})
+                await self._update(case, row, post)
+            else:
+                _, ts = await self._post_claimed(case, post, row.channel, case.incident.thread_ts)
+                row = row.model_copy(update={"ts": ts})
+        async with self._db.connection() as conn:
+            await posts.posted(conn, incident_id, post.key, row.ts, shown)
+
+    async def _begin(self, incident_id: int, key: str, channel: str) -> tuple[posts.Post, bool]:
+        async with self._db.connection() as conn:
+            return await posts.begin(conn, incident_id, key, channel)
+
+    async def _post_claimed(self, case: Case, post: Post, channel: str, thread_ts: str) -> tuple[str, str]:
+        try:
+            return await self._post(channel, thread_ts, post, _payload(case, post.key))
+        except SlackRefused:
+            async with self._db.connection() as conn:  # surely not posted, so nothing to look for next time
+                await posts.forget(conn, case.incident.id, post.key)
+            raise
+
+    async def _post(self, channel: str, thread_ts: str, post: Post, payload: dict[str, object]) -> tuple[str, str]:
+        """Post and return (channel id, ts); a layout that Slack refuses is posted as plain text instead."""
+        await self._take_turn(channel)
+        message: dict[str, Any] = {
+            "channel": channel,
+            "text": post.text,
+            "metadata": {"event_type": EVENT_TYPE, "event_payload": payload},
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        if thread_ts:
+            message |= {"thread_ts": thread_ts, "reply_broadcast": post.broadcast}
+        try:
+            answer = await call(self._client.chat_postMessage, **message, blocks=post.blocks)
+        except SlackRefused as error:
+            if error.code not in REFUSED_LAYOUT:
+                raise
+            _log.error("layout_refused", key=post.key, code=error.code, detail=str(error))
+            answer = await call(self._client.chat_postMessage, **message)
+        return str(answer["channel"]), str(answer["ts"])
+
+    async def _update(self, case: Case, row: posts.Post, post: Post) -> None:
+        message: dict[str, Any] = {
+            "channel": row.channel,
+            "ts": row.ts,
+            "text": post.text,
+            "metadata": {"event_type": EVENT_TYPE, "event_payload": _payload(case, post.key)},
+        }
+        try:
+            await call(self._client.chat_update, **message, blocks=post.blocks)
+        except SlackRefused as error:
+            if error.code in REFUSED_LAYOUT:
+                _log.error("layout_refused", key=post.key, code=error.code, detail=str(error))
+                await call(self._client.chat_update, **message, blocks=[])
+            elif error.code == "message_not_found":
+                _log.warning(
+                    "post_deleted", key=post.key, incident=case.incident.id
+                )  # a person removed it: leave it so
+            else:
+                raise
+
+    async def _find(self, channel: str, thread_ts: str, payload: dict[str, object], oldest: str = "0") -> str:
+        """Return the ts of the message with this metadata, "" when Slack has none.
+
+        Without a thread, the channel's messages since *oldest* are searched, one page of them.
+        """
+        cursor = ""
+        while True:
+            page: dict[str, Any] = {"channel": channel, "include_all_metadata": True, "limit": 200, "cursor": cursor}
+            if thread_ts:
+                answer = await call(self._client.conversations_replies, **page, ts=thread_ts)
+            else:
+                answer = await call(self._client.conversations_history, **page, oldest=oldest)
+            for message in answer.get("messages") or ():
+                metadata = message.get("metadata") or {}
+                if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload") == payload:
+                    return str(message["ts"])
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor or not thread_ts:
+                return ""
+
+    async def _take_turn(self, channel: str) -> None:
+        wait = await self._cache.allow(f"slack:{channel}", 1.0, 1.0 / MESSAGES_PER_S)
+        if wait > 0:
+            await self._sleep(wait)
+
+    async def _facts(self, case: Case) -> Facts:
+        threads: dict[int, str] = {}
+        recalled = case.diagnosis.recalled if case.diagnosis else ()
+        earlier = {one.incident_id for one in recalled if one.incident_id and not one.link}
+        if earlier:
+            url = await self._workspace()
+            async with self._db.connection() as conn:
+                for incident_id in sorted(earlier):
+                    try:
+                        found = await incidents.get(conn, incident_id)
+                    except Permanent:
+                        continue  # the lesson outlived its incident's row
+                    threads[incident_id] = thread_link(url, found.channel, found.thread_ts)
+        return Facts(approvers=tuple(self._approvers(case.incident.alert)), threads=threads)
+
+    async def _workspace(self) -> str:
+        if self._workspace_url is None:
+            try:
+                answer = await call(self._client.auth_test)
+            except TocsinError as error:
+                _log.info("workspace_unknown", reason=str(error))
+                return ""  # the card comes without links to earlier threads; the next redraw asks again
+            self._workspace_url = str(answer.get("url") or "")
+        return self._workspace_url
+
+    async def _react(self, case: Case, known: Mapping[str, posts.Post]) -> None:
+        """Mark the alert's own message, so that a look at the channel says where it stands; best effort."""
+        names = ["eyes"] + (["white_check_mark"] if case.incident.state == "resolved" else [])
+        for name in names:
+            key = f"reaction:{name}"
+            if key in known and known[key].state == "posted":
+                continue
+            await self._begin(case.incident.id, key, case.incident.channel)
+            try:
+                await call(
+                    self._client.reactions_add,
+                    channel=case.incident.channel,
+                    name=name,
+                    timestamp=case.incident.thread_ts,
+                )
+            except TocsinError as error:
+                _log.info("reaction_skipped", incident=case.incident.id, name=name, reason=str(error))
+            async with self._db.connection() as conn:
+                await posts.posted(conn, case.incident.id, key, case.incident.thread_ts, "")
+
+
+def _payload(case: Case, key: str) -> dict[str, object]:
+    return {"incident_id": case.incident.id, "key": key}
+
+
+def _hash(post: Post) -> str:
+    return hashlib.sha256(key_of([post.text, post.blocks]).encode()).hexdigest()
