@@ -6,6 +6,7 @@ thread by its metadata before it is posted a second time. One redraw per inciden
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -13,7 +14,8 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks.home import thread_link
-from bot.blocks.kit import Post, key_of
+from bot.blocks.kit import Post, fallback, key_of, section
+from bot.blocks.text import quiet
 from bot.blocks.thread import ROOT, desired, root
 from bot.story import Facts
 from bot.webapi import REFUSED_LAYOUT, SlackRefused, call
@@ -26,6 +28,7 @@ EVENT_TYPE = "tocsin_post"
 # https://docs.slack.dev/apis/web-api/rate-limits: one message per second per channel, short bursts allowed.
 MESSAGES_PER_S = 1.0
 CLOCK_SKEW_S = 300
+SAY_AGAIN_S = 3600  # a job that says something is not retried for longer
 _log = structlog.get_logger(__name__)
 
 
@@ -82,11 +85,15 @@ class Thread:
             await self._show(case, post, known.get(post.key))
         await self._react(case, known)
 
-    async def say(self, channel: str, thread_ts: str, post: Post, again: bool = False) -> str:
-        """Post a message that belongs to no incident; return its ts. *again*: it may have been posted before."""
-        payload = {"incident_id": 0, "key": post.key}
-        found = await self._find(channel, thread_ts, payload) if again else ""
-        return found or (await self._post(channel, thread_ts, post, payload))[1]
+    async def say(self, channel: str, thread_ts: str, key: str, text: str) -> None:
+        """Post one sentence that belongs to no incident's record, once per *key*.
+
+        *text* is mrkdwn of ours; a broadcast mention that slipped into it is defused.
+        """
+        payload: dict[str, object] = {"incident_id": 0, "key": key}
+        if not await self._find(channel, thread_ts, payload, str(int(time.time()) - SAY_AGAIN_S)):
+            said = quiet(text)
+            await self._post(channel, thread_ts, Post(key, fallback(said), [section(said)]), payload)
 
     async def _start_thread(self, case: Case) -> Case | None:
         channel = case.incident.channel or self._default_channel

@@ -85,13 +85,6 @@ def why(incident_id: int, entries: Sequence[TimelineEntry]) -> Post:
     return Post("why", f"Incident {incident_id}: {len(entries)} rows", fit(blocks))
 
 
-def unreadable(reason: str) -> Post:
-    """Say in a thread that a message could not be read as an alert."""
-    said = f":grey_question: I could not read this message as an alert: {prose(reason, 400)}. It is kept, and nothing else stopped."
-    blocks = [section(said), context("To look anyway: `/diagnose <service>`.")]
-    return Post("unreadable", "I could not read this message as an alert.", fit(blocks))
-
-
 def failed(what: str) -> str:
     """Say that a request did not work, and what to do."""
     return (

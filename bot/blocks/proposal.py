@@ -88,7 +88,7 @@ def _standing(case: Case, one: Proposal, facts: Facts) -> str:
         "unknown": f":grey_question: *Unknown: please look at {code(one.plan.target)}.* {detail}",
         "rejected": _rejected(case, one),
         "expired": f":hourglass: *Expired* at {moment(one.expires_at)}: nobody decided in time. Nothing was changed.",
-        "superseded": ":leftwards_arrow_with_hook: *No longer offered:* something newer replaced it. Nothing was changed.",
+        "superseded": _superseded(case, one),
     }
     return said[one.state]
 
@@ -100,6 +100,14 @@ def _waiting(case: Case, one: Proposal, facts: Facts) -> str:
         return f":point_down: *Nothing happens until somebody approves.* {until}"
     needed = 2 if one.risk >= facts.two_people_from else 1
     return f":point_down: *Approved by {len(given)} of {needed}:* {_approvers(case, one)}. One more is needed. {until}"
+
+
+def _superseded(case: Case, one: Proposal) -> str:
+    changed = story.text_of(story.about(case, one.id, "target_changed"), "detail")
+    why = (
+        f"the target is no longer what was shown ({prose(changed, 300)})" if changed else "something newer replaced it"
+    )
+    return f":leftwards_arrow_with_hook: *No longer offered:* {why}. Nothing was changed."
 
 
 def _rejected(case: Case, one: Proposal) -> str:

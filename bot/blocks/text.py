@@ -13,6 +13,7 @@ ELLIPSIS = "…"
 ZERO_WIDTH = "\u200b"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BROADCAST = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
+_SHOUT = re.compile(r"<!(?=here|channel|everyone|group)", re.IGNORECASE)
 _EMOJI = re.compile(r"(?<!\w):(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_|_(?!\w)")
 _LOOKALIKES = str.maketrans({"`": "'", "*": "\u2217", "~": "\u223c"})
@@ -45,6 +46,11 @@ def escape(text: str) -> str:
     """Escape what Slack would parse as a mention or a link, and keep `@here` and its like from being one."""
     escaped = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _BROADCAST.sub("@" + ZERO_WIDTH, escaped)
+
+
+def quiet(mrkdwn: str) -> str:
+    """Defuse broadcast mentions in a sentence that is otherwise our own markup."""
+    return _BROADCAST.sub("@" + ZERO_WIDTH, _SHOUT.sub("&lt;!", clean(mrkdwn)))
 
 
 def plain(text: str, limit: int) -> str:

@@ -1,5 +1,6 @@
 """Slash commands: /diagnose and /tocsin. Slack does not offer them inside threads; the message menu works there."""
 
+import re
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
@@ -13,6 +14,7 @@ from bot.listeners._request import incident_number, workspace_url
 
 MAX_OPEN = 20
 INSIST = "anyway"
+SERVICE = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
@@ -38,7 +40,8 @@ async def _diagnose(desk: Desk, command: dict[str, Any]) -> str:
     if not words:
         return answers.services(known)
     service = words[0].strip("`'\"").lower()
-    if known and service not in known and INSIST not in words[1:2]:
+    insists = INSIST in words[1:2] or not known
+    if service not in known and not (insists and SERVICE.fullmatch(service)):
         return answers.unknown_service(service, known)
     sentence = await desk.diagnose(
         service, str(command["channel_id"]), str(command["user_id"]), str(command["trigger_id"])
