@@ -228,7 +228,7 @@ def advance(now: State, event: Event) -> Step:
         case Opened():
             return now, [Investigate(), Redraw()]
         case Joined(alert=alert):
-            return now.model_copy(update={"alert_firing": alert.status == "firing"}), [Redraw()]
+            return _joined(now, alert)
         case AlertResolved():
             return _alert_resolved(now)
         case Diagnosed(diagnosis=diagnosis):
@@ -243,6 +243,15 @@ def advance(now: State, event: Event) -> Step:
             return now, []
         case _:
             assert_never(event)
+
+
+def _joined(now: State, alert: Alert) -> Step:
+    if alert.status == "resolved":
+        return now, [Redraw()]  # another alert of the group still fires
+    firing = now.model_copy(update={"alert_firing": True})
+    if now.state == "recovered":  # verified as recovered and firing again: a fresh look, in the same thread
+        return firing.model_copy(update={"state": "open"}), [Investigate(), Redraw()]
+    return firing, [Redraw()]
 
 
 def _alert_resolved(now: State) -> Step:
@@ -272,6 +281,8 @@ def _decided(now: State, event: Proposed | Approved | Rejected | Expired | Targe
     cleared = now.model_copy(update={"state": "diagnosed", "proposal_id": "", "digest": ""})
     if isinstance(event, TargetChanged) and now.state in ("proposed", "running"):
         return cleared, [Plan(), Redraw()]
+    if isinstance(event, Expired) and now.state in ("proposed", "running"):
+        return cleared, [Redraw()]  # recorded only for a row that nobody had claimed
     if now.state != "proposed":
         return now, []
     if isinstance(event, Approved):

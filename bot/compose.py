@@ -1,0 +1,123 @@
+"""The composition root: Settings in, a running Tocsin out. The only module that names the concrete classes.
+
+`tocsin run` and `tocsin demo` call `serve`; `tocsin diagnose` calls `investigator`.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from agents.coordinator import investigate
+from agents.ports import Investigation, Progress
+from bot import toolbox
+from bot.settings import Settings
+from tools.cache import Cache, open_cache
+from tools.queue import Queue
+from tools.records import Alert
+from tools.sources import Sources
+from tools.store import embedded, migrate
+from tools.store.db import Database
+from tools.store.knowledge import KnowledgeStore
+
+log = structlog.get_logger()
+
+
+def now() -> datetime:
+    """Return the wall clock in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every command that works on the record needs."""
+
+    settings: Settings
+    db: Database
+    cache: Cache
+    knowledge: KnowledgeStore
+    sources: Sources
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the database: DATABASE_URL, or an embedded Postgres in the data folder."""
+    given = settings.database_url.get_secret_value()
+    if given:
+        yield given
+        return
+    server = await embedded.start(settings.data_dir)
+    try:
+        yield server.dsn
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def base(settings: Settings) -> AsyncIterator[Base]:
+    """Open the store (migrated), the cache, knowledge and the read-only clients; close them at the end."""
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(database(settings))
+        for name in await migrate.migrate(dsn):
+            log.info("migrated", migration=name)
+        db = await Database.open(dsn)
+        stack.push_async_callback(db.aclose)
+        cache = open_cache(settings.redis_url.get_secret_value())
+        stack.push_async_callback(cache.aclose)
+        knowledge = KnowledgeStore(db, _embedder(settings))
+        folder = settings.policy.knowledge.runbooks
+        if folder:
+            await knowledge.sync_runbooks(folder)
+        yield Base(settings, db, cache, knowledge, toolbox.sources_of(settings, now))
+
+
+def _embedder(settings: Settings) -> Callable[[list[str]], Awaitable[list[list[float]]]] | None:
+    if not settings.embeddings_configured:
+        return None
+    from agents.embed import embedder
+
+    return embedder(settings.embedding_base_url, settings.embedding_api_key, settings.embedding_model)
+
+
+def investigator(parts: Base) -> Callable[[Alert, Progress], Awaitable[Investigation]]:
+    """Return `investigate` with everything but the alert bound."""
+    settings = parts.settings
+    tools, blind = toolbox.bound_tools(parts.sources)
+    model, actions = toolbox.model_of(settings), toolbox.action_specs()
+    limits, services = toolbox.limits_of(settings.policy), toolbox.services_of(settings.policy)
+
+    async def run(alert: Alert, progress: Progress) -> Investigation:
+        return await investigate(
+            alert,
+            tools=tools,
+            knowledge=parts.knowledge,
+            model=model,
+            clock=now,
+            progress=progress,
+            limits=limits,
+            services=services,
+            actions=actions,
+            blind=blind,
+        )
+
+    return run
+
+
+async def serve(settings: Settings) -> None:
+    """Run Tocsin until SIGTERM or SIGINT, then drain: no new work, at most 20 s for what is under way."""
+    from bot.service import Service
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with base(settings) as parts, Service.opened(parts, investigator(parts)) as service:
+            await service.run(stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

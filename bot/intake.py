@@ -1,0 +1,189 @@
+"""From a raw event to an incident: keep it, read it, learn its labels, open or join, or say why not.
+
+`receive` runs before Slack or a webhook is acknowledged (bot/slack.py's middleware, bot/web.py); `process` is the job
+that the same transaction defers.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from agents.incident import AlertResolved, Event, Joined, Noted, Opened
+from bot.channels import Channels
+from bot.labels import Labels
+from bot.lifecycle import SYSTEM, Lifecycle
+from bot.parsing import incident_key
+from bot.policy import Policy
+from bot.sources import Kind, Unreadable, read
+from tools.records import Alert, Incident
+from tools.store import aliases, inbox, incidents
+from tools.store.db import Connection
+
+log = structlog.get_logger()
+
+Say = Callable[[str, str, str, str], Awaitable[None]]
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_NOT_NEW = frozenset({"message_changed", "message_deleted", "channel_join", "channel_leave", "channel_topic"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an alert was read ("" when it came by webhook): its Slack channel, message, and who asked."""
+
+    channel: str = ""
+    ts: str = ""
+    user: str = ""
+
+
+class Intake:
+    """Reads what arrives; *say(channel, thread_ts, key, text)* posts one sentence, once per key."""
+
+    def __init__(self, life: Lifecycle, policy: Policy, channels: Channels, labels: Labels, say: Say) -> None:
+        self._life = life
+        self._policy = policy
+        self._channels = channels
+        self._labels = labels
+        self._say = say
+
+    async def receive(self, event_id: str, kind: str, payload: Mapping[str, Any]) -> bool:
+        """Keep a raw event and defer its reading, in one transaction; False when *event_id* was seen before."""
+        async with self._life.db.transaction() as conn:
+            new = await inbox.put(conn, event_id, kind, payload)
+            if new:
+                await self._life.queue.defer(conn, "intake", event_id=event_id)
+        return new
+
+    async def process(self, event_id: str) -> None:
+        """Read one kept event; what nobody can read stays in the inbox with the reason."""
+        async with self._life.db.connection() as conn:
+            event = await inbox.get(conn, event_id)
+        if event is None or event.state != "new":
+            return
+        handle = self._slack_event if event.kind == "slack_event" else self._webhook
+        try:
+            await handle(event.payload, event_id)
+        except Unreadable as error:
+            log.info("unreadable", event_id=event_id, reason=str(error))
+            async with self._life.db.connection() as conn:
+                await inbox.failed(conn, event_id, str(error))
+            return
+        async with self._life.db.connection() as conn:
+            await inbox.done(conn, event_id)
+
+    async def _webhook(self, payload: Mapping[str, Any], _event_id: str) -> None:
+        for alert in await self._read("webhook", payload):
+            await self.admit(alert, Place())
+
+    async def _slack_event(self, body: Mapping[str, Any], event_id: str) -> None:
+        event: Mapping[str, Any] = body.get("event") or {}
+        channel, ts, thread = (str(event.get(key) or "") for key in ("channel", "ts", "thread_ts"))
+        if event.get("type") == "app_mention":
+            await self._mentioned(event, Place(channel, thread or ts, str(event.get("user") or "")), event_id)
+        elif event.get("subtype") in _NOT_NEW or event.get("hidden"):
+            return
+        elif thread and thread != ts:
+            await self._note(event, channel, thread, ts)
+        elif await self._channels.watched(channel) and (event.get("bot_id") or event.get("attachments")):
+            await self.message(event, Place(channel, ts))
+
+    async def message(self, message: Mapping[str, Any], place: Place) -> Incident | None:
+        """Read a Slack message as one incident's alerts; raise Unreadable after having said so in its thread."""
+        try:
+            alerts = await self._read("slack", message)
+        except Unreadable as error:
+            text = f":grey_question: I could not read this as an alert. {error} It is kept. Ask me with `/diagnose <service>`."
+            await self._say(place.channel, place.ts, f"unreadable:{place.channel}:{place.ts}", text)
+            raise
+        # One message has one thread, so its alerts are one incident; firing ones first, they may open it.
+        key, incident = "", None
+        for alert in sorted(alerts, key=lambda one: one.status):
+            incident = await self.admit(alert, place, key) or incident
+            key = incident.group_key if incident else ""
+        return incident
+
+    async def _read(self, kind: Kind, payload: Mapping[str, Any]) -> list[Alert]:
+        return read(kind, payload, await self._labels.services())
+
+    async def admit(self, alert: Alert, place: Place, group_key: str = "") -> Incident | None:
+        """Open an incident for *alert*, join the open one of its group, or resolve it; None when there is none."""
+        known = await self._labels.known(alert)
+        prints = {alert.fingerprint, known.fingerprint}
+        own = known.group_key if known.sender == "person" else incident_key(known)
+        async with self._life.db.transaction() as conn:
+            key = group_key or await aliases.group_of(conn, prints) or own
+            if known.status == "resolved":
+                return await self._resolve(conn, key, known, prints)
+            return await self._open(conn, key, known, place, prints)
+
+    async def _resolve(self, conn: Connection, key: str, alert: Alert, prints: set[str]) -> Incident | None:
+        incident = await incidents.find_open(conn, key)
+        if incident is None:
+            log.info("resolved_without_incident", group_key=key, alert=alert.name)
+            return None
+        await incidents.lock(conn, incident.id)
+        if await aliases.resolve(conn, incident.id, prints):
+            await self._life.record_on(conn, incident.id, Joined(alert=alert, reason="another alert still fires"))
+        else:
+            await self._life.record_on(conn, incident.id, AlertResolved(alert=alert))
+        return incident
+
+    async def _open(self, conn: Connection, key: str, alert: Alert, place: Place, prints: set[str]) -> Incident:
+        channel = place.channel or await self._channels.id_of(self._policy.channel_of(alert.service))
+        now = self._life.clock()
+        incident, opened = await incidents.open_or_join(conn, key, alert, channel, place.ts, now)
+        await aliases.remember(conn, incident.id, alert.fingerprint, prints)
+        actor = place.user or SYSTEM
+        event: Event = (
+            Opened(alert=alert, reason="the first alert of its group")
+            if opened
+            else Joined(alert=alert, reason="an incident of its group is open")
+        )
+        await self._life.record_on(conn, incident.id, event, actor)
+        return incident
+
+    async def _note(self, event: Mapping[str, Any], channel: str, thread: str, ts: str) -> None:
+        """Keep what people say in an incident's thread: the post-mortem is written from it."""
+        user, text = str(event.get("user") or ""), str(event.get("text") or "")
+        if event.get("bot_id") or not user or not text:
+            return
+        async with self._life.db.connection() as conn:
+            incident = await incidents.by_thread(conn, channel, thread)
+        if incident:
+            await self._life.record(incident.id, Noted(by=user, text=text[:4000], ts=ts), user)
+
+    async def _mentioned(self, event: Mapping[str, Any], place: Place, event_id: str) -> None:
+        """`@tocsin checkout is slow`: investigate the service that is named, in that message's thread."""
+        text = _MENTION.sub(" ", str(event.get("text") or "")).strip()
+        async with self._life.db.connection() as conn:
+            incident = await incidents.by_thread(conn, place.channel, place.ts)
+        if incident:
+            answer = f"This thread is incident {incident.id} ({incident.state}); the card above is up to date."
+            await self._say(place.channel, place.ts, f"mention:{event_id}", answer)
+            return
+        services = await self._labels.services()
+        words = re.findall(r"[a-z0-9][a-z0-9.-]*", text.lower())
+        service = next((word for word in words if word in services), "")
+        if not service:
+            hint = f"Name one of: {', '.join(sorted(services)[:20])}." if services else "I know no services yet."
+            answer = f"I did not see a service in that. {hint} For example: `@tocsin checkout is slow`."
+            await self._say(place.channel, place.ts, f"mention:{event_id}", answer)
+            return
+        await self.admit(asked(service, text, place.user, event_id), place)
+
+
+def asked(service: str, text: str, user: str, request_id: str) -> Alert:
+    """Return the alert that a person's question stands for; the request's id is its fingerprint."""
+    return Alert(
+        fingerprint=f"asked:{request_id}",
+        sender="person",
+        name="Diagnose",
+        status="firing",
+        severity="info",
+        service=service,
+        labels={"requested_by": user} if user else {},
+        annotations={"summary": text} if text else {},
+        group_key=f"asked:{request_id}",
+    )

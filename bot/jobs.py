@@ -1,0 +1,84 @@
+"""The durable steps of an incident's life, as jobs: each reads the record, does one thing, and records what came of it.
+
+Registered by bot/compose.py, deferred by bot/lifecycle.py. A job that runs twice finds that its step is done.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agents.incident import Diagnosed, LessonKept, Observed
+from agents.knowledge import lesson_from
+from agents.ports import Investigation, Progress
+from bot.approvals import Approvals
+from bot.intake import Intake
+from bot.lifecycle import SYSTEM, Lifecycle
+from bot.thread import Thread
+from tools.queue import Queue
+from tools.records import Alert, Evidence
+from tools.store import evidence as evidences
+from tools.store import incidents
+from tools.store.knowledge import KnowledgeStore
+
+Investigate = Callable[[Alert, Progress], Awaitable[Investigation]]
+log = structlog.get_logger()
+TELLING = 0.5  # a finding at least this strong is worth a first line before the diagnosis is done
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The steps, bound to what they need; *room* bounds how many investigations run at once."""
+
+    life: Lifecycle
+    intake: Intake
+    approvals: Approvals
+    investigator: Investigate
+    knowledge: KnowledgeStore
+    thread: Thread
+    room: asyncio.Semaphore
+
+    def register(self, queue: Queue) -> None:
+        """Hand every step to the queue under the name it is deferred by."""
+        queue.task("intake", self.intake.process)
+        queue.task("investigate", self.investigate)
+        queue.task("plan", self.approvals.plan)
+        queue.task("run", self.approvals.run)
+        queue.task("verify", self.approvals.verify)
+        queue.task("remember", self.remember)
+        queue.task("redraw", self.thread.redraw)
+
+    async def investigate(self, incident_id: int) -> None:
+        """Gather, rank, recall and diagnose; the first telling fact is put on record while the rest goes on."""
+        async with self.life.db.connection() as conn:
+            incident = await incidents.get(conn, incident_id)
+        if incident.state != "open":
+            return
+        told = False
+
+        async def progress(seen: Evidence) -> None:
+            nonlocal told
+            best = max(seen.findings, key=lambda found: found.score, default=None)
+            if told or best is None or best.score < TELLING:
+                return
+            told = True
+            await self.life.record(incident_id, Observed(line=best.statement, evidence_id=seen.id))
+
+        async with self.room:
+            found = await self.investigator(incident.alert, progress)
+        async with self.life.db.transaction() as conn:
+            await evidences.save(conn, incident_id, found.evidence)
+            await self.life.record_on(conn, incident_id, Diagnosed(diagnosis=found.diagnosis))
+
+    async def remember(self, incident_id: int) -> None:
+        """Keep what a finished incident taught, unless a person has already written it better."""
+        async with self.life.db.connection() as conn:
+            case = await incidents.case(conn, incident_id)
+        if any(row.kind == "lesson_kept" and row.actor != SYSTEM for row in case.timeline):
+            return
+        lesson = lesson_from(case, self.life.clock())
+        if lesson is None:
+            return
+        await self.knowledge.keep(lesson)
+        await self.life.record(incident_id, LessonKept(lesson_id=lesson.id, by=SYSTEM))

@@ -1,0 +1,203 @@
+"""A running Tocsin: Slack's connection, the HTTP side, the worker and the clock, wired and stopped in order.
+
+Made by bot/compose.py. Nothing here decides anything: it connects what the other modules decide with.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import time
+from typing import TYPE_CHECKING, Any, Self
+
+import structlog
+import uvicorn
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+
+from bot import toolbox
+from bot.approvals import Approvals
+from bot.blocks.kit import Post, section
+from bot.channels import Channels, Groups
+from bot.intake import Intake
+from bot.jobs import Investigate, Jobs
+from bot.labels import Labels
+from bot.lifecycle import Lifecycle
+from bot.metrics import Metrics
+from bot.operations import Operations
+from bot.schedule import scheduler
+from bot.settings import Settings
+from bot.slack import SocketConnection, build_app, call, open_client
+from bot.thread import Thread
+from bot.web import Doors, Part, create_app
+from tools.errors import Temporary, TocsinError
+from tools.queue import Queue
+
+if TYPE_CHECKING:
+    from bot.compose import Base
+
+log = structlog.get_logger()
+KEPT_EVENTS = frozenset({"message", "app_mention"})
+EXPIRY_EVERY_S = 5.0
+WORKERS_BESIDE_INVESTIGATIONS = 8
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the bot is in which workspace, as auth.test says."""
+
+    team: str = ""
+    user: str = ""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: bot/compose.py decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Service:
+    """Everything that runs; made by `opened`, run once."""
+
+    def __init__(self, parts: "Base", client: AsyncWebClient, me: Identity, investigate: Investigate) -> None:
+        settings, policy = parts.settings, parts.settings.policy
+        self._parts = parts
+        self._channels = Channels(client, policy.channels.watch)
+        self._queue = Queue(parts.db)
+        self._metrics = Metrics()
+        life = Lifecycle(parts.db, self._queue, parts.sources.clock, policy.approval.verify_delay_seconds)
+        labels = Labels(policy, parts.sources.prometheus, parts.sources.alertmanager, parts.sources.kube)
+        thread = Thread(
+            client,
+            parts.db,
+            parts.cache,
+            approvers=lambda alert: policy.approvers_of(alert.service),
+            default_channel=policy.channels.default,
+        )
+
+        async def say(channel: str, thread_ts: str, key: str, text: str) -> None:
+            await thread.say(channel, thread_ts, Post(key, text, [section(text)]), again=True)
+
+        self._intake = Intake(life, policy, self._channels, labels, say)
+        self._approvals = Approvals(
+            life,
+            policy,
+            actor=toolbox.kube_of(settings.actor_kubeconfig),
+            sources=parts.sources,
+            members=Groups(client).members,
+            team=me.team,
+        )
+        room = asyncio.Semaphore(policy.budgets.concurrent)
+        Jobs(life, self._intake, self._approvals, investigate, parts.knowledge, thread, room).register(self._queue)
+        desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge)
+        app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [self._keep])
+        by_socket = settings.slack_mode == "socket"
+        token = settings.slack_app_token.get_secret_value()
+        self._socket = SocketConnection(app, token, client) if by_socket else None
+        self._web = _web_server(settings, create_app(self._doors(None if by_socket else app)))
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, parts: "Base", investigate: Investigate) -> AsyncIterator[Self]:
+        """Reach Slack and wire everything; nothing is handled until `run`."""
+        settings = parts.settings
+        async with open_client(settings.slack_bot_token.get_secret_value(), settings.slack_api_url) as client:
+            yield cls(parts, client, await identify(client), investigate)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until *stop*, or until one of the parts ends by itself; then close the doors and drain the worker."""
+        clock = scheduler({"expire": (EXPIRY_EVERY_S, self._approvals.expire)})
+        halt = asyncio.Event()
+        concurrency = self._parts.settings.policy.budgets.concurrent + WORKERS_BESIDE_INVESTIGATIONS
+        web = asyncio.create_task(self._web.serve(), name="web")
+        worker = asyncio.create_task(self._queue.run_worker(concurrency=concurrency, stop=halt), name="worker")
+        waiter = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            if self._socket:
+                await self._socket.open()
+            clock.start()
+            log.info("ready", slack=self._parts.settings.slack_mode, listen=self._parts.settings.listen_port)
+            await asyncio.wait({web, worker, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            if clock.running:
+                clock.shutdown(wait=False)
+            if self._socket:
+                await self._socket.aclose()
+            halt.set()
+            self._web.should_exit = True
+            ended = await asyncio.gather(web, worker, return_exceptions=True)
+        for problem in ended:
+            if isinstance(problem, BaseException) and not isinstance(problem, asyncio.CancelledError):
+                raise problem
+
+    async def ready(self) -> Mapping[str, Part]:
+        """Say which parts answer; Postgres and Slack are required."""
+        parts = {
+            "postgres": await self._postgres(),
+            "cache": Part(not self._parts.cache.degraded, "Redis is away: limits are per process" * self._parts.cache.degraded),
+        }
+        if self._socket:
+            alive = await self._socket.alive()
+            parts["slack"] = Part(alive, "" if alive else "Socket Mode is not connected", required=True)
+        return parts
+
+    async def _postgres(self) -> Part:
+        try:
+            async with self._parts.db.connection() as conn:
+                await conn.execute("SELECT 1")
+        except TocsinError as error:
+            return Part(False, str(error), required=True)
+        return Part(True, required=True)
+
+    async def _keep(self, body: dict[str, Any], next_: Callable[[], Awaitable[None]]) -> None:
+        """Make an event durable before Bolt acknowledges it: a failure here makes Slack deliver it again."""
+        event = body.get("event") or {}
+        if body.get("type") == "event_callback" and event.get("type") in KEPT_EVENTS:
+            kept = {key: value for key, value in body.items() if key != "token"}
+            fresh = await self._intake.receive(f"slack:{body['event_id']}", "slack_event", kept)
+            (self._metrics.received if fresh else self._metrics.duplicates).labels("slack_event").inc()
+        await next_()
+
+    def _doors(self, app: AsyncApp | None) -> Doors:
+        settings = self._parts.settings
+        return Doors(
+            receive=self._intake.receive,
+            ready=self.ready,
+            metrics=self._metrics,
+            now=time,
+            webhook_token=settings.webhook_token.get_secret_value(),
+            signing_secret=settings.slack_signing_secret.get_secret_value(),
+            slack=AsyncSlackRequestHandler(app).handle if app else None,
+        )
+
+
+async def identify(client: AsyncWebClient) -> Identity:
+    """Ask Slack who we are; wait for it as long as it does not answer, raise Permanent when it refuses the token."""
+    while True:
+        try:
+            answer = await call(client.auth_test)
+        except Temporary as error:
+            log.warning("waiting_for_slack", error=str(error))
+            await asyncio.sleep(error.delay)
+        else:
+            return Identity(team=str(answer["team_id"]), user=str(answer["user_id"]))
+
+
+def _web_server(settings: Settings, app: Starlette) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=settings.listen_host,
+            port=settings.listen_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+    )

@@ -1,0 +1,139 @@
+"""Clients and plug-ins built from settings, in the shapes that agents/ports.py asks for; for bot/compose.py and commands."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from inspect import getdoc
+from types import ModuleType
+
+from pydantic import ValidationError
+
+from agents.ports import ActionSpec, Limits, ModelSettings, Service
+from bot.policy import Policy
+from bot.settings import Settings, bearer
+from tools import actions, evidence
+from tools.alertmanager import Alertmanager
+from tools.kube import Kube
+from tools.loki import Loki
+from tools.prometheus import Prometheus
+from tools.records import Evidence, Scalar, Scope
+from tools.registry import plugins
+from tools.sources import Sources
+
+IN_CLUSTER = "in-cluster"
+WORDS = {"prometheus": "PROMETHEUS_URL", "loki": "LOKI_URL", "kube": "KUBECONFIG"}
+
+
+@dataclass(frozen=True)
+class BoundTool:
+    """One evidence plug-in with its sources."""
+
+    name: str
+    description: str
+    module: ModuleType
+    sources: Sources
+
+    async def collect(self, scope: Scope) -> Evidence:
+        """Look once."""
+        seen: Evidence = await self.module.collect(scope, self.sources)
+        return seen
+
+
+def kube_of(kubeconfig: str) -> Kube | None:
+    """Return a cluster client for a kubeconfig's path, for "in-cluster" (the pod's own account), or None for ""."""
+    if not kubeconfig:
+        return None
+    return Kube(None if kubeconfig == IN_CLUSTER else kubeconfig)
+
+
+def sources_of(settings: Settings, clock: Callable[[], datetime]) -> Sources:
+    """Build the read-only clients that *settings* configures; nothing is connected yet."""
+    prometheus = settings.prometheus_url and Prometheus(settings.prometheus_url, bearer(settings.prometheus_token))
+    loki = settings.loki_url and Loki(settings.loki_url, bearer(settings.loki_token, settings.loki_tenant))
+    alerts = settings.alertmanager_url and Alertmanager(
+        settings.alertmanager_url, bearer(settings.alertmanager_token)
+    )
+    return Sources(
+        prometheus=prometheus or None,
+        loki=loki or None,
+        kube=kube_of(settings.kubeconfig),
+        alertmanager=alerts or None,
+        clock=clock,
+        max_body_chars=settings.policy.evidence.max_chars,
+    )
+
+
+def bound_tools(sources: Sources) -> tuple[list[BoundTool], list[str]]:
+    """Return the evidence tools whose source is configured, and a sentence for each source that is not."""
+    tools: list[BoundTool] = []
+    missing: dict[str, list[str]] = {}
+    for name, module in plugins(evidence).items():
+        if getattr(sources, module.NEEDS) is None:
+            missing.setdefault(module.NEEDS, []).append(name.replace("_", " "))
+        else:
+            tools.append(BoundTool(name, getdoc(module) or name, module, sources))
+    return tools, [f"{', '.join(names)}: {WORDS.get(source, source)} is not set" for source, names in missing.items()]
+
+
+def action_specs() -> dict[str, ActionSpec]:
+    """Return what each change takes, for the diagnosis to name one; nothing in it can carry a change out."""
+    return {
+        name: ActionSpec(
+            description=(getdoc(module) or name).partition("\n\n")[0],
+            schema=module.Params.model_json_schema(),
+            validate=partial(_validate, module),
+        )
+        for name, module in plugins(actions).items()
+    }
+
+
+def _validate(module: ModuleType, params: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    try:
+        checked: dict[str, Scalar] = module.Params.model_validate(dict(params)).model_dump(exclude_none=True)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{item['loc']}: {item['msg']}" for item in error.errors())) from error
+    return checked
+
+
+def limits_of(policy: Policy) -> Limits:
+    """Return the windows and deadlines of one investigation."""
+    seen = policy.evidence
+    return Limits(
+        tool_s=seen.deadline_seconds,
+        gather_s=seen.deadline_seconds * 1.5,
+        metrics_minutes=max(1, round(seen.metrics_minutes)),
+        logs_minutes=max(1, round(seen.logs_minutes)),
+        body_chars=seen.max_chars,
+    )
+
+
+def model_of(settings: Settings) -> ModelSettings | None:
+    """Return the model's endpoint and budgets, None when no model is configured."""
+    if not settings.model_configured:
+        return None
+    budgets, prices = settings.policy.budgets, settings.policy.model
+    return ModelSettings(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key,
+        name=settings.openai_model,
+        timeout_s=prices.timeout_seconds,
+        max_calls=budgets.model_calls,
+        max_tokens=budgets.model_tokens,
+        max_usd=budgets.model_usd,
+        max_tools=budgets.tools,
+        budget_s=budgets.seconds,
+        usd_per_1m_prompt=prices.usd_per_1m_prompt,
+        usd_per_1m_completion=prices.usd_per_1m_completion,
+        context_tokens=prices.context_tokens,
+    )
+
+
+def services_of(policy: Policy) -> dict[str, Service]:
+    """Return what policy says about services, in the agents' words."""
+    return {
+        name: Service(
+            namespace=declared.namespace, deployment=declared.deployment or name, depends_on=declared.depends_on
+        )
+        for name, declared in policy.services.items()
+    }
