@@ -107,8 +107,11 @@ def investigator(parts: Base) -> Callable[[Alert, Progress], Awaitable[Investiga
     return run
 
 
-async def serve(settings: Settings) -> None:
-    """Run Tocsin until SIGTERM or SIGINT, then drain: no new work, at most 20 s for what is under way."""
+async def serve(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
+    """Run Tocsin until SIGTERM or SIGINT, then drain: no new work, at most 20 s for what is under way.
+
+    *ready* is called once, when events can be handled.
+    """
     from bot.service import Service
 
     stop = asyncio.Event()
@@ -117,7 +120,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     try:
         async with base(settings) as parts, Service.opened(parts, investigator(parts)) as service:
-            await service.run(stop)
+            await service.run(stop, ready)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -109,8 +109,11 @@ class Service:
         async with open_client(settings.slack_bot_token.get_secret_value(), settings.slack_api_url) as client:
             yield cls(parts, client, await identify(client), investigate)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until *stop*, or until one of the parts ends by itself; then close the doors and drain the worker."""
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Serve until *stop*, or until one of the parts ends by itself; then close the doors and drain the worker.
+
+        *ready* is called once, when events can be handled.
+        """
         clock = scheduler({"expire": (EXPIRY_EVERY_S, self._approvals.expire)})
         halt = asyncio.Event()
         concurrency = self._parts.settings.policy.budgets.concurrent + WORKERS_BESIDE_INVESTIGATIONS
@@ -121,6 +124,7 @@ class Service:
             if self._socket:
                 await self._socket.open()
             clock.start()
+            ready()
             log.info("ready", slack=self._parts.settings.slack_mode, listen=self._parts.settings.listen_port)
             await asyncio.wait({web, worker, waiter}, return_when=asyncio.FIRST_COMPLETED)
         finally:
