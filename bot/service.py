@@ -115,10 +115,9 @@ class Service:
         *ready* is called once, when events can be handled.
         """
         clock = scheduler({"expire": (EXPIRY_EVERY_S, self._approvals.expire)})
-        halt = asyncio.Event()
         concurrency = self._parts.settings.policy.budgets.concurrent + WORKERS_BESIDE_INVESTIGATIONS
         web = asyncio.create_task(self._web.serve(), name="web")
-        worker = asyncio.create_task(self._queue.run_worker(concurrency=concurrency, stop=halt), name="worker")
+        worker = asyncio.create_task(self._queue.run_worker(concurrency), name="worker")
         waiter = asyncio.create_task(stop.wait(), name="stop")
         try:
             if self._socket:
@@ -133,11 +132,11 @@ class Service:
                 clock.shutdown(wait=False)
             if self._socket:
                 await self._socket.aclose()
-            halt.set()
+            worker.cancel()
             self._web.should_exit = True
             ended = await asyncio.gather(web, worker, return_exceptions=True)
         for problem in ended:
-            if isinstance(problem, BaseException) and not isinstance(problem, asyncio.CancelledError):
+            if isinstance(problem, Exception):
                 raise problem
 
     async def ready(self) -> Mapping[str, Part]:
