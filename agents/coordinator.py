@@ -4,6 +4,7 @@ Called by the durable investigation job in bot/. Only `workflows` is imported he
 agents/model.py when a model is configured (`warm` does it ahead of time, in a thread).
 """
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -62,6 +63,13 @@ class Remembered(Ranked):
     recalled: tuple[Recalled, ...]
 
 
+class Drafted(Gathered):
+    """A diagnosis that nobody has checked yet, with what the model looked at besides."""
+
+    recalled: tuple[Recalled, ...]
+    draft: diagnosis.Draft
+
+
 class Investigating(Workflow):
     """Five steps in a row; each bounds its own time, so the whole needs no further deadline."""
 
@@ -100,14 +108,43 @@ class Investigating(Workflow):
         return Remembered(scope=ranked.scope, evidence=ranked.evidence, suspects=ranked.suspects, recalled=tuple(found))
 
     @step
-    async def diagnose(self, known: Remembered) -> StopEvent:
-        """Say what is wrong, and check that the evidence says it too."""
+    async def diagnose(self, known: Remembered) -> Drafted:
+        """Say what is wrong, by model or by rules."""
         job = self._job
-        facts = rank.weigh(known.evidence, known.scope, job.services)
-        drafted = diagnosis.by_rules(facts, known.evidence, job.services, job.actions, [*job.notes, diagnosis.NO_MODEL])
-        final = diagnosis.complete(drafted, known.recalled, job.blind)
-        done = Investigation(evidence=known.evidence, suspects=known.suspects, recalled=known.recalled, diagnosis=final)
+        drafted = await diagnosis.draft(
+            job.model,
+            facts=rank.weigh(known.evidence, known.scope, job.services),
+            evidence=known.evidence,
+            suspects=known.suspects,
+            recalled=known.recalled,
+            tools=job.tools,
+            services=job.services,
+            actions=job.actions,
+            limits=job.limits,
+            clock=job.clock,
+        )
+        return Drafted(scope=known.scope, evidence=drafted.evidence, recalled=known.recalled, draft=drafted)
+
+    @step
+    async def check(self, drafted: Drafted) -> StopEvent:
+        """Keep what the evidence carries, rank again with what the model looked at, and say what could not be seen."""
+        job = self._job
+        facts = rank.weigh(drafted.evidence, drafted.scope, job.services)
+        final = diagnosis.checked(drafted.draft, facts, job.services, job.actions)
+        unseen = tuple(dict.fromkeys((*final.blind_spots, *job.blind)))
+        changes = {"recalled": drafted.recalled, "blind_spots": unseen, "notes": (*job.notes, *final.notes)}
+        done = Investigation(
+            evidence=drafted.evidence,
+            suspects=rank.rank(facts),
+            recalled=drafted.recalled,
+            diagnosis=final.model_copy(update=changes),
+        )
         return StopEvent(result=done)
+
+
+def warm() -> None:
+    """Import the model's library ahead of the first investigation; for a thread, it takes more than a second."""
+    importlib.import_module("agents.model")
 
 
 async def investigate(

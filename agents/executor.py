@@ -40,9 +40,8 @@ def judge(proposal: Proposal, reading: Reading, *, final: bool, at: datetime) ->
     if _got_worse(reading):
         said = f"The alert's own query got worse, from {reading.before} to {reading.value}; {target}."
         return _verdict(proposal, "worse", said, reading, at)
-    query = {True: "The alert's own query still fires", False: "The alert's own query is back to normal"}
-    said = query.get(reading.firing or False) if reading.firing is not None else "The alert's own query is not known"
-    return _verdict(proposal, "not_recovered", f"{said}; {target}.", reading, at)
+    query = {True: "still fires", False: "is back to normal", None: "could not be checked"}[reading.firing]
+    return _verdict(proposal, "not_recovered", f"The alert's own query {query}; {target}.", reading, at)
 
 
 def _verdict(proposal: Proposal, verdict: str, detail: str, reading: Reading, at: datetime) -> Verification:

@@ -78,6 +78,13 @@ def beside(scope: Scope, service: str, services: Mapping[str, Service]) -> Scope
     return scope.model_copy(update={"service": service, "namespace": namespace, "query": ""})
 
 
+def window(scope: Scope, service: str, minutes: int, query: str, services: Mapping[str, Service]) -> Scope:
+    """Return a look of *minutes* up to now at *service*, for its own alert query or another *query*."""
+    start = scope.end - timedelta(minutes=minutes)
+    own = scope if service == scope.service else beside(scope, service, services)
+    return own.model_copy(update={"start": start, "logs_start": start, "query": query or own.query})
+
+
 def peers(findings: Iterable[Finding], services: Collection[str]) -> list[str]:
     """Name what the metrics and logs of *services* point at, outside of them, most telling first."""
     scores: dict[str, float] = {}

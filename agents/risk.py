@@ -4,6 +4,8 @@ Called where a suggestion becomes a proposal (bot/approvals.py). Pure. Reasons a
 that is not known counts as no reason, except confidence, which is always known.
 """
 
+from pydantic import Field
+
 from tools.records import Record, Risk
 
 SYSTEM_NAMESPACES = frozenset({
@@ -24,7 +26,7 @@ class Context(Record):
     action: str = ""
     namespace: str = ""
     service: str = ""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default={})
     replicas: int | None = None
     to_replicas: int | None = None
     confidence: float = 1.0
