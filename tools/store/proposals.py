@@ -77,9 +77,9 @@ async def claim(conn: Connection, proposal_id: str, digest: str, now: datetime) 
     return Proposal.model_validate(row) if row else None
 
 
-async def expire_due(conn: Connection, now: datetime) -> list[Proposal]:
-    """Expire up to 100 proposals that nobody decided or ran in time, and return them; each to one caller only."""
-    rows = await (await conn.execute(_SQL["expire_due"], {"now": now})).fetchall()
+async def due(conn: Connection, now: datetime) -> list[Proposal]:
+    """Return up to 100 proposals that nobody decided in time; the caller locks the incident, then marks each."""
+    rows = await (await conn.execute(_SQL["due"], {"now": now})).fetchall()
     return [Proposal.model_validate(row) for row in rows]
 
 

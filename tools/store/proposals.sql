@@ -50,18 +50,8 @@ WHERE
     ) >= CASE WHEN p.risk >= 4 THEN 2 ELSE 1 END
 RETURNING p.*
 
--- name: expire_due
-UPDATE proposals
-SET state = 'expired'
-WHERE id IN (
-    SELECT id
-    FROM proposals
-    WHERE state IN ('proposed', 'approved') AND expires_at <= %(now)s
-    ORDER BY expires_at
-    LIMIT 100
-    FOR UPDATE SKIP LOCKED
-)
-RETURNING *
+-- name: due
+SELECT * FROM proposals WHERE state = 'proposed' AND expires_at <= %(now)s ORDER BY expires_at LIMIT 100
 
 -- name: supersede
 UPDATE proposals
