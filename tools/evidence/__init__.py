@@ -1,0 +1,18 @@
+"""Read-only looks at the world, one a file; tools.registry finds them, so dropping a file in registers it.
+
+A plug-in is a module with a docstring (a model reads it), ``NEEDS`` ("prometheus", "loki" or "kube") and
+``async def collect(scope, sources) -> Evidence``, which hands its work to tools.observe. Plug-ins do not import one another.
+
+Finding.kind, and what data carries (namespace and deployment wherever they are known):
+
+- kubernetes: oom_killed (pod, container, pods, limit, restarts), crash_loop (exit_code, restarts), image_pull (image, reason),
+  config_error (reason), unschedulable, not_ready, evicted, probe_failing (count), restarted (exit_code), rollout_stuck
+  (reason), replicas_short (available, desired), no_endpoints (service), scaled_to_zero (by)
+- changes: rollout (revision, previous_revision, what, before, after, age_s, changes), scaled (from, to, age_s, by),
+  restarted (age_s); age_s is seconds before the alert's start, negative after it
+- metrics: metric_shift (signal = rate | errors | latency | saturation, before, after, unit, ratio, ongoing), alert_value
+  (value, threshold, op, crossed), dependency_errors (peer, ratio, before)
+- logs: log_template (template, count, new, level, example, peer where a connection error names one, ratio)
+
+Finding.at is when it began or happened. Finding.service is whom the fact is about: a neighbour's fact has its name.
+"""

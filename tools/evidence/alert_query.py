@@ -1,0 +1,95 @@
+"""The alert's own expression: its value now, its threshold, when it crossed it, and how it moved before.
+
+Use it for every alert that comes from a Prometheus rule; it says whether the alert still holds and since when. Where the
+alert carries no expression, it is found in Prometheus' rules by the alert's name and labels.
+"""
+
+from datetime import timedelta
+
+from tools.alertexpr import Reading, Threshold, read, rule_of, take_apart
+from tools.errors import Permanent
+from tools.levels import human, outline
+from tools.observe import Seen, missing, observe
+from tools.prometheus import Prometheus
+from tools.records import Evidence, Finding, Scope
+from tools.sources import Sources
+
+NEEDS = "prometheus"
+POINTS = 360  # over the whole window; 30 min in steps of 5 s
+MIN_STEP_S = 1.0
+
+
+async def collect(scope: Scope, sources: Sources) -> Evidence:
+    """Evaluate the alert's expression over the window."""
+    prometheus = sources.prometheus
+    if prometheus is None:
+        return missing("alert_query", "Prometheus", sources, "PROMETHEUS_URL")
+    return await observe(
+        "alert_query",
+        f"The alert's own query: {scope.alert.name}",
+        sources,
+        lambda seen: _look(seen, scope, prometheus),
+    )
+
+
+async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
+    expression = scope.query or scope.alert.query
+    if not expression:
+        seen.ask("GET /api/v1/rules?type=alert")
+        rule = await rule_of(prometheus, scope.alert)
+        if rule is None:
+            raise Permanent(
+                f"Prometheus has no alerting rule named {scope.alert.name!r}, and the alert carries no expression; "
+                "was it raised by another Prometheus or another kind of sender?"
+            )
+        expression = rule.query
+        seen.body.append(f"rule: {rule.name}, for {rule.duration_s:g} s")
+    seen.queries.clear()
+    seen.ask(expression)
+    threshold = take_apart(expression)
+    seen.link = prometheus.link(threshold.query)
+    span = scope.end - scope.start
+    step = max(span / POINTS, timedelta(seconds=MIN_STEP_S)).total_seconds()
+    reading = await read(prometheus, threshold, scope.alert.labels, start=scope.start, end=scope.end, step_s=step)
+    _tell(seen, scope, threshold, reading)
+
+
+def _tell(seen: Seen, scope: Scope, threshold: Threshold, reading: Reading) -> None:
+    series = reading.series
+    limit = f"threshold {threshold.op} {threshold.bound:g}" if threshold.op else "fires by having a result"
+    if series is None:
+        seen.summary = f"no data for this expression in the window ({limit})"
+        seen.body.append(seen.summary)
+        return
+    value = reading.value
+    now = "no data any more" if value is None else human(value, "")
+    since = f" since {reading.crossed:%H:%M:%S} UTC" if reading.crossed else ""
+    state = (
+        f"firing{since}"
+        if reading.firing
+        else f"not firing now{f', last began {reading.crossed:%H:%M:%S} UTC' if reading.crossed else ''}"
+    )
+    labels = ", ".join(f"{key}={label}" for key, label in sorted(series.labels.items()) if key != "__name__")
+    seen.summary = f"value now {now}, {limit}: {state}"
+    seen.body += [
+        f"expression: {threshold.query}",
+        f"{limit}; series {{{labels}}}",
+        f"{state}; now {now}, lowest {human(float(series.values.min()), '')}, highest {human(float(series.values.max()), '')}",
+        "over the window: " + " ".join(f"{point:.4g}" for point in outline(series.values, 16)),
+    ]
+    seen.findings.append(
+        Finding(
+            kind="alert_value",
+            service=scope.service,
+            statement=f"{scope.alert.name}: {seen.summary}",
+            score=0.8 if reading.firing else 0.3,
+            at=reading.crossed,
+            data={
+                "value": value,
+                "threshold": threshold.bound if threshold.op else None,
+                "op": threshold.op,
+                "crossed": reading.crossed.isoformat() if reading.crossed else None,
+                "firing": reading.firing,
+            },
+        )
+    )
