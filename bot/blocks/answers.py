@@ -14,9 +14,9 @@ MAX_ROWS = 40
 
 HELP = """\
 *What I can do*
-• `/diagnose <service>`: look at a service now.
+• `/diagnose &lt;service&gt;`: look at a service now.
 • `/tocsin status`: what is open now.
-• `/tocsin why <incident>`: every step on record for an incident.
+• `/tocsin why &lt;incident&gt;`: every step on record for an incident.
 • The menu of any message, *Diagnose this message*: read that message as an alert.
 • In an incident's thread: press the buttons, or just talk. What people write is kept for the post-mortem.
 I change nothing until somebody allowed to presses *Approve*."""
@@ -25,10 +25,8 @@ I change nothing until somebody allowed to presses *Approve*."""
 def services(known: Sequence[str]) -> str:
     """Say how to use /diagnose, with the names it knows."""
     if not known:
-        return (
-            "Which service? `/diagnose <service>`. I know none by name yet: list them in tocsin.yaml, or just name one."
-        )
-    return f"Which service? `/diagnose <service>`. I know: {_names(known)}."
+        return "Which service? `/diagnose &lt;service&gt;`. I know none by name yet: list them in tocsin.yaml, or just name one."
+    return f"Which service? `/diagnose &lt;service&gt;`. I know: {_names(known)}."
 
 
 def unknown_service(name: str, known: Sequence[str]) -> str:

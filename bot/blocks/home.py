@@ -38,7 +38,7 @@ def home(cases: Sequence[Case], workspace_url: str) -> dict[str, Any]:
     blocks += [
         divider(),
         context(
-            "`/diagnose <service>` looks at a service now. `/tocsin help` says the rest. To read one message, use its menu."
+            "`/diagnose &lt;service&gt;` looks at a service now. `/tocsin help` says the rest. To read one message, use its menu."
         ),
     ]
     return {"type": "home", "blocks": fit(blocks, MAX_VIEW_BLOCKS, VIEW_CHARS)}

@@ -13,7 +13,9 @@ ELLIPSIS = "…"
 ZERO_WIDTH = "\u200b"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BROADCAST = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
-_SHOUT = re.compile(r"<!(?=here|channel|everyone|group)", re.IGNORECASE)
+_NOT_OURS = re.compile(
+    r"<(?!@[UW][A-Z0-9]+>|#[CG][A-Z0-9]+(?:\|[^<>]*)?>|!subteam\^S[A-Z0-9]+>|!date\^\d+\^[^<>]*>|https?://[^<>\s]+>|https?://[^<>|\s]+\|[^<>]*>)"
+)
 _EMOJI = re.compile(r"(?<!\w):(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_|_(?!\w)")
 _LOOKALIKES = str.maketrans({"`": "'", "*": "\u2217", "~": "\u223c"})
@@ -21,11 +23,12 @@ _PARTIAL = re.compile(r"&[a-z]{0,4}$|<[^<>]*$")
 _USER = re.compile(r"[UW][A-Z0-9]{2,20}")
 _GROUP = re.compile(r"S[A-Z0-9]{2,20}")
 MAX_URL = 2000
+SLACK = 8  # how much more than *limit* is read before white space is folded: enough, and bounded
 
 
 def size(text: str) -> int:
     """Count *text* the way that is never less than Slack's count: UTF-16 units of what is sent."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def clip(sent: str, limit: int) -> str:
@@ -49,31 +52,31 @@ def escape(text: str) -> str:
 
 
 def quiet(mrkdwn: str) -> str:
-    """Defuse broadcast mentions in a sentence that is otherwise our own markup."""
-    return _BROADCAST.sub("@" + ZERO_WIDTH, _SHOUT.sub("&lt;!", clean(mrkdwn)))
+    """Let a sentence of our own markup keep people, groups, dates and links; every other `<` is shown as it is."""
+    return _BROADCAST.sub("@" + ZERO_WIDTH, _NOT_OURS.sub("&lt;", clean(mrkdwn)))
 
 
 def plain(text: str, limit: int) -> str:
     """One line for a `plain_text` object, which Slack does not parse apart from `@here`."""
-    return clip(_BROADCAST.sub("@" + ZERO_WIDTH, " ".join(clean(text).split())), limit)
+    return clip(_BROADCAST.sub("@" + ZERO_WIDTH, " ".join(clean(text[: limit * SLACK]).split())), limit)
 
 
 def prose(text: str, limit: int = 300) -> str:
     """One line of foreign text inside mrkdwn: no mention, link, emoji, bold, strike, quote or code comes of it."""
-    line = " ".join(clean(text).split()).translate(_LOOKALIKES)
+    line = " ".join(clean(text[: limit * SLACK]).split()).translate(_LOOKALIKES)
     line = _EDGE_UNDERSCORE.sub("\u02cd", _EMOJI.sub("\u2236", line))
     return clip(escape(line), limit)
 
 
 def code(text: str, limit: int = 150) -> str:
     """Foreign text as inline code; "" stays ""."""
-    line = " ".join(clean(text).split()).replace("`", "'")
+    line = " ".join(clean(text[: limit * SLACK]).split()).replace("`", "'")
     return f"`{clip(escape(line), limit)}`" if line else ""
 
 
 def fence(text: str, limit: int = 2900) -> str:
     """Foreign text as a preformatted block of at most *limit* characters; a fence inside it cannot end it."""
-    body = escape(text).replace("```", ZERO_WIDTH.join("```")).strip("\n")
+    body = escape(text[: limit * SLACK]).replace("```", ZERO_WIDTH.join("```")).strip("\n")
     return "```\n" + clip(body or "(empty)", limit - 8) + "\n```"
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.context.respond.async_respond import AsyncRespond
 
+from bot.blocks.text import quiet
 from tools.errors import Permanent
 
 
@@ -45,3 +47,9 @@ def channel_of(body: Mapping[str, Any]) -> str:
 def workspace_url(context: AsyncBoltContext) -> str:
     """Return the workspace's address, "" when Slack did not tell."""
     return (context.authorize_result.url if context.authorize_result else "") or ""
+
+
+async def tell(respond: AsyncRespond, sentence: str) -> None:
+    """Show *sentence* to the person who asked, and to nobody else; "" says nothing."""
+    if sentence:
+        await respond(text=quiet(sentence), response_type="ephemeral", replace_original=False)

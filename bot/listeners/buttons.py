@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks import answers, evidence, postmortem
 from bot.desk import Desk
-from bot.listeners._request import channel_of, incident_number, pressed, team_of, user_of
+from bot.listeners._request import channel_of, incident_number, pressed, team_of, tell, user_of
 from bot.webapi import call
 from tools.errors import Permanent
 from tools.records import Case
@@ -33,7 +33,7 @@ def _decide(desk: Desk, decision: Literal["approve", "reject"]) -> Press:
             decision, pressed(body), user_of(body), team=team_of(body), channel=channel_of(body)
         )
         await ack()
-        await _tell(respond, sentence)
+        await tell(respond, sentence)
 
     return decide
 
@@ -54,11 +54,6 @@ def _draft(desk: Desk) -> Press:
     async def draft(ack: AsyncAck, body: dict[str, Any], respond: AsyncRespond) -> None:
         sentence = await desk.postmortem(incident_number(pressed(body)), user_of(body))
         await ack()
-        await _tell(respond, sentence)
+        await tell(respond, sentence)
 
     return draft
-
-
-async def _tell(respond: AsyncRespond, sentence: str) -> None:
-    if sentence:
-        await respond(text=sentence, response_type="ephemeral", replace_original=False)

@@ -9,6 +9,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.blocks import answers
 from bot.blocks.kit import Post
+from bot.blocks.text import quiet
 from bot.desk import Desk
 from bot.listeners._request import incident_number, workspace_url
 
@@ -46,7 +47,7 @@ async def _diagnose(desk: Desk, command: dict[str, Any]) -> str:
     sentence = await desk.diagnose(
         service, str(command["channel_id"]), str(command["user_id"]), str(command["trigger_id"])
     )
-    return sentence or answers.looking(service)
+    return quiet(sentence) or answers.looking(service)
 
 
 async def _tocsin(desk: Desk, text: str, home_url: str) -> str | Post:

@@ -6,6 +6,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.blocks.postmortem import KEEP_LESSON, kept
+from bot.blocks.text import quiet
 from bot.desk import Desk
 from bot.listeners._request import incident_number, user_of
 
@@ -23,7 +24,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
             effectiveness=_effectiveness(view),
         )
         if sentence:
-            await ack(response_action="update", view=kept(sentence))
+            await ack(response_action="update", view=kept(quiet(sentence)))
         else:
             await ack()
 

@@ -7,7 +7,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.respond.async_respond import AsyncRespond
 
 from bot.desk import Desk
-from bot.listeners._request import channel_of, user_of
+from bot.listeners._request import channel_of, tell, user_of
 
 DIAGNOSE_MESSAGE = "diagnose_message"
 
@@ -20,7 +20,6 @@ def register(app: AsyncApp, desk: Desk) -> None:
             channel_of(body), body.get("message") or {}, user_of(body), str(body.get("trigger_id") or "")
         )
         await ack()
-        if sentence:
-            await respond(text=sentence, response_type="ephemeral", replace_original=False)
+        await tell(respond, sentence)
 
     app.shortcut({"callback_id": DIAGNOSE_MESSAGE, "type": "message_action"})(diagnose_message)
