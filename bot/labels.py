@@ -18,7 +18,7 @@ from tools.errors import TocsinError
 from tools.kube import Kube
 from tools.prometheus import Prometheus
 from tools.records import Alert
-from tools.workloads import workloads
+from tools.service_names import workloads
 
 log = structlog.get_logger()
 DEADLINE_S = 2.0
@@ -49,7 +49,7 @@ class Labels:
 
     async def known(self, alert: Alert) -> Alert:
         """Return *alert* with the labels, annotations and query that the monitoring system has for it."""
-        if alert.labels.get("alertname") and alert.query or alert.status == "resolved" or alert.sender == "person":
+        if (alert.labels.get("alertname") and alert.query) or alert.status == "resolved" or alert.sender == "person":
             return alert
         services = await self.services()
         for look in (self._from_prometheus, self._from_alertmanager):

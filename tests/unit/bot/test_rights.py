@@ -1,0 +1,76 @@
+"""Who may decide what: every way in which a press must not count."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agents.incident import State
+from bot.rights import Presser, needed, refusal
+from tools.records import Alert, Incident, Plan, Proposal, Risk
+
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+INCIDENT = Incident(
+    id=7,
+    group_key="HighErrorRate|checkout",
+    alert=Alert(fingerprint="f", sender="alertmanager", name="HighErrorRate", status="firing", service="checkout"),
+    state="proposed",
+    channel="C0ALERTS",
+    thread_ts="1.2",
+    opened_at=NOW,
+)
+PROPOSAL = Proposal(
+    id="11111111-1111-4111-8111-111111111111",
+    incident_id=7,
+    action="rollout_undo",
+    params={"namespace": "shop", "deployment": "checkout"},
+    plan=Plan(target="shop/checkout", line="roll back", diff="-a\n+b", undo="roll forward", precondition={}),
+    risk=Risk.MEDIUM,
+    reasons=("reversible",),
+    digest="d1",
+    state="proposed",
+    requested_by="tocsin",
+    created_at=NOW,
+    expires_at=NOW + timedelta(minutes=30),
+)
+STATE = State(state="proposed", proposal_id=PROPOSAL.id, digest="d1")
+DANA = Presser("U0DANA", "T1", "C0ALERTS")
+
+
+def ask(decision="approve", proposal=PROPOSAL, state=STATE, who=DANA, now=NOW, allowed=("U0DANA",), named=("S0ONCALL",)):
+    return refusal(decision, proposal, INCIDENT, state, who, team="T1", allowed=allowed, named=named, now=now)
+
+
+def test_a_person_on_the_list_may_decide_in_the_thread():
+    assert ask() == ""
+    assert ask("reject") == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"who": Presser("U0EVE", "T1", "C0ALERTS")}, "<!subteam^S0ONCALL> may."),
+        ({"who": Presser("U0DANA", "T2", "C0ALERTS")}, "another workspace"),
+        ({"who": Presser("", "T1", "C0ALERTS")}, "another workspace"),
+        ({"who": Presser("U0DANA", "T1", "C0OTHER")}, "own thread"),
+        ({"allowed": (), "named": ()}, "Nobody may yet"),
+        ({"now": PROPOSAL.expires_at}, "expired"),
+        ({"proposal": PROPOSAL.model_copy(update={"state": "done"})}, "already carried out"),
+        ({"proposal": PROPOSAL.model_copy(update={"state": "superseded"})}, "no longer on the table"),
+        ({"state": State(state="proposed", proposal_id="other", digest="d1")}, "Too late"),
+        ({"state": STATE.model_copy(update={"digest": "d2"})}, "Too late"),
+    ],
+)
+def test_everything_else_is_refused_with_a_reason(changed, words):
+    assert words in ask(**changed)
+    assert words in ask("reject", **changed)
+
+
+@pytest.mark.parametrize("risk", [Risk.HIGH, Risk.CRITICAL])
+def test_who_asked_for_a_high_change_cannot_approve_it_but_may_reject_it(risk):
+    own = PROPOSAL.model_copy(update={"risk": risk, "requested_by": "U0DANA"})
+    assert "somebody else" in ask(proposal=own)
+    assert ask("reject", proposal=own) == ""
+
+
+def test_key_systems_need_two_people():
+    assert [needed(risk) for risk in Risk] == [1, 1, 1, 2]
