@@ -148,9 +148,7 @@ class Approvals:
             allowed |= await self._members(entry) if entry.startswith("S") else {entry}
         return frozenset(allowed)
 
-    async def _decide(
-        self, conn: Connection, decision: Decision, proposal: Proposal, user: str, reason: str
-    ) -> str:
+    async def _decide(self, conn: Connection, decision: Decision, proposal: Proposal, user: str, reason: str) -> str:
         approval = Approval(
             proposal_id=proposal.id,
             by=user,
@@ -223,7 +221,7 @@ class Approvals:
     async def _read(self, proposal: Proposal, incident: Incident) -> Reading:
         assert self._actor is not None  # noqa: S101  # verify() has looked
         try:
-            return await run.verify_change(self._actor, self._prometheus, proposal, incident.alert)
+            return await run.verify_change(self._actor, self._sources, proposal, incident.alert)
         except Temporary as error:
             return Reading(check=None, detail=str(error), firing=None, value="")
 
@@ -241,7 +239,7 @@ class Approvals:
         for proposal in due:
             async with self._life.db.transaction() as conn:
                 await incidents.lock(conn, proposal.incident_id)  # the order that every writer keeps
-                if await proposals.mark(conn, proposal.id, "expired", from_states=("proposed",)):
+                if await proposals.mark(conn, proposal.id, "expired", from_states=("proposed", "approved")):
                     await self._life.record_on(conn, proposal.incident_id, Expired(proposal_id=proposal.id))
 
 

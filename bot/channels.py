@@ -30,7 +30,7 @@ class Channels:
     async def id_of(self, name: str) -> str:
         """Return the id of a channel named in policy; an id stays itself, an unknown name is ""."""
         bare = name.removeprefix("#")
-        if not bare or bare[0] in "CGD" and bare.isupper():
+        if not bare or (bare[0] in "CGD" and bare.isupper()):
             return bare
         if bare not in self._ids and time.monotonic() - self._read_at > KEEP_S:
             await self._refresh()

@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
+from tools.cache import Cache, open_cache
 
 from agents.coordinator import investigate
 from agents.ports import Investigation, Progress
 from bot import toolbox
 from bot.settings import Settings
-from tools.cache import Cache, open_cache
-from tools.queue import Queue
 from tools.records import Alert
 from tools.sources import Sources
 from tools.store import embedded, migrate
@@ -71,7 +71,7 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
         knowledge = KnowledgeStore(db, _embedder(settings))
         folder = settings.policy.knowledge.runbooks
         if folder:
-            await knowledge.sync_runbooks(folder)
+            await knowledge.sync_runbooks(Path(folder))
         yield Base(settings, db, cache, knowledge, toolbox.sources_of(settings, now))
 
 

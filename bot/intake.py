@@ -87,22 +87,31 @@ class Intake:
         elif thread and thread != ts:
             await self._note(event, channel, thread, ts)
         elif await self._channels.watched(channel) and (event.get("bot_id") or event.get("attachments")):
-            await self.message(event, Place(channel, ts))
+            try:
+                await self.message(event, Place(channel, ts))
+            except Unreadable as error:
+                said = f"I could not read this as an alert. {error} It is kept. Ask me with `/diagnose <service>`."
+                await self._say(channel, ts, f"unreadable:{channel}:{ts}", f":grey_question: {said}")
+                raise
 
     async def message(self, message: Mapping[str, Any], place: Place) -> Incident | None:
-        """Read a Slack message as one incident's alerts; raise Unreadable after having said so in its thread."""
-        try:
-            alerts = await self._read("slack", message)
-        except Unreadable as error:
-            text = f":grey_question: I could not read this as an alert. {error} It is kept. Ask me with `/diagnose <service>`."
-            await self._say(place.channel, place.ts, f"unreadable:{place.channel}:{place.ts}", text)
-            raise
+        """Read a Slack message as one incident's alerts; raise Unreadable."""
+        alerts = await self._read("slack", message)
         # One message has one thread, so its alerts are one incident; firing ones first, they may open it.
         key, incident = "", None
         for alert in sorted(alerts, key=lambda one: one.status):
             incident = await self.admit(alert, place, key) or incident
             key = incident.group_key if incident else ""
         return incident
+
+    async def question(self, text: str, place: Place, request_id: str) -> Incident | None:
+        """Open an incident for the first known service that *text* names; None when it names none."""
+        services = await self._labels.services()
+        words = re.findall(r"[a-z0-9][a-z0-9.-]*", _MENTION.sub(" ", text).lower())
+        service = next((found for word in words if (found := word.rstrip(".-")) in services), "")
+        if not service:
+            return None
+        return await self.admit(asked(service, _MENTION.sub(" ", text).strip(), place.user, request_id), place)
 
     async def _read(self, kind: Kind, payload: Mapping[str, Any]) -> list[Alert]:
         return read(kind, payload, await self._labels.services())
@@ -132,8 +141,11 @@ class Intake:
 
     async def _open(self, conn: Connection, key: str, alert: Alert, place: Place, prints: set[str]) -> Incident:
         channel = place.channel or await self._channels.id_of(self._policy.channel_of(alert.service))
-        now = self._life.clock()
-        incident, opened = await incidents.open_or_join(conn, key, alert, channel, place.ts, now)
+        now, ts = self._life.clock(), place.ts
+        owner = await incidents.by_thread(conn, channel, ts) if ts else None
+        if owner and owner.group_key != key:  # a thread belongs to one incident: join it, or start another thread
+            key, ts = (key, "") if owner.resolved_at else (owner.group_key, ts)
+        incident, opened = await incidents.open_or_join(conn, key, alert, channel, ts, now)
         await aliases.remember(conn, incident.id, alert.fingerprint, prints)
         actor = place.user or SYSTEM
         event: Event = (
@@ -156,22 +168,17 @@ class Intake:
 
     async def _mentioned(self, event: Mapping[str, Any], place: Place, event_id: str) -> None:
         """`@tocsin checkout is slow`: investigate the service that is named, in that message's thread."""
-        text = _MENTION.sub(" ", str(event.get("text") or "")).strip()
         async with self._life.db.connection() as conn:
             incident = await incidents.by_thread(conn, place.channel, place.ts)
         if incident:
             answer = f"This thread is incident {incident.id} ({incident.state}); the card above is up to date."
-            await self._say(place.channel, place.ts, f"mention:{event_id}", answer)
+        elif await self.question(str(event.get("text") or ""), place, event_id):
             return
-        services = await self._labels.services()
-        words = re.findall(r"[a-z0-9][a-z0-9.-]*", text.lower())
-        service = next((word for word in words if word in services), "")
-        if not service:
-            hint = f"Name one of: {', '.join(sorted(services)[:20])}." if services else "I know no services yet."
+        else:
+            services = ", ".join(sorted(await self._labels.services())[:20])
+            hint = f"Name one of: {services}." if services else "I know no services yet."
             answer = f"I did not see a service in that. {hint} For example: `@tocsin checkout is slow`."
-            await self._say(place.channel, place.ts, f"mention:{event_id}", answer)
-            return
-        await self.admit(asked(service, text, place.user, event_id), place)
+        await self._say(place.channel, place.ts, f"mention:{event_id}", answer)
 
 
 def asked(service: str, text: str, user: str, request_id: str) -> Alert:

@@ -38,11 +38,13 @@ class Operations:
 
     async def diagnose_message(self, channel: str, message: Mapping[str, object], user: str, request_id: str) -> str:
         """Read a message as an alert; one that is none is taken as a question about the service it names."""
-        ts = str(message.get("thread_ts") or message.get("ts") or "")
+        place = Place(channel, str(message.get("thread_ts") or message.get("ts") or ""), user)
         try:
-            incident = await self._intake.message(message, Place(channel, ts, user))
+            incident = await self._intake.message(message, place)
         except Unreadable as error:
-            return f"I could not read that message as an alert. {error}"
+            incident = await self._intake.question(str(message.get("text") or ""), place, request_id)
+            if incident is None:
+                return f"I could not read that message as an alert, and it names no service I know. {error}"
         return f"Looking. See the thread of that message (incident {incident.id})." if incident else "Nothing is open."
 
     async def press(

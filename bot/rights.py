@@ -49,6 +49,18 @@ def refusal(
 
     *allowed* are the user ids that may decide, *named* the entries of policy they come from (users U..., groups S...).
     """
+    return _by_person(proposal, incident, who, team, allowed, named, decision) or _by_time(proposal, state, now)
+
+
+def _by_person(
+    proposal: Proposal,
+    incident: Incident,
+    who: Presser,
+    team: str,
+    allowed: Collection[str],
+    named: Collection[str],
+    decision: Decision,
+) -> str:
     if not who.user or not team or who.team != team:
         return "This proposal belongs to another workspace. Nothing was changed."
     if who.channel != incident.channel:
@@ -58,10 +70,14 @@ def refusal(
         may = ", ".join(f"<!subteam^{entry}>" if entry.startswith("S") else f"<@{entry}>" for entry in named)
         remedy = f"{may} may." if may else "Nobody may yet: name approvers in tocsin.yaml."
         return f"You may not decide changes to {service}. {remedy} Nothing was changed."
+    if decision == "approve" and proposal.risk >= Risk.HIGH and who.user == proposal.requested_by:
+        return f"You asked for this {proposal.risk.name} change, so somebody else must approve it."
+    return ""
+
+
+def _by_time(proposal: Proposal, state: State, now: datetime) -> str:
     if proposal.state == "expired" or proposal.expires_at <= now:
         return "Too late: this proposal has expired. `/diagnose` gives a fresh one."
     if proposal.state != "proposed" or state.proposal_id != proposal.id or state.digest != proposal.digest:
         return f"Too late: this proposal is {_BECAME.get(proposal.state, proposal.state)}. Nothing more was done."
-    if decision == "approve" and proposal.risk >= Risk.HIGH and who.user == proposal.requested_by:
-        return f"You asked for this {proposal.risk.name} change, so somebody else must approve it."
     return ""

@@ -29,6 +29,12 @@ def scheduler(ticks: dict[str, tuple[float, Tick]]) -> AsyncIOScheduler:
     clock = AsyncIOScheduler(timezone="UTC")
     for name, (seconds, tick) in ticks.items():
         clock.add_job(
-            guarded(name, tick), "interval", seconds=seconds, id=name, max_instances=1, coalesce=True, misfire_grace_time=30
+            guarded(name, tick),
+            "interval",
+            seconds=seconds,
+            id=name,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=30,
         )
     return clock

@@ -20,7 +20,6 @@ from starlette.applications import Starlette
 
 from bot import toolbox
 from bot.approvals import Approvals
-from bot.blocks.kit import Post, section
 from bot.channels import Channels, Groups
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
@@ -30,9 +29,10 @@ from bot.metrics import Metrics
 from bot.operations import Operations
 from bot.schedule import scheduler
 from bot.settings import Settings
-from bot.slack import SocketConnection, build_app, call, open_client
+from bot.slack import SocketConnection, build_app
 from bot.thread import Thread
 from bot.web import Doors, Part, create_app
+from bot.webapi import call, open_client
 from tools.errors import Temporary, TocsinError
 from tools.queue import Queue
 
@@ -79,11 +79,7 @@ class Service:
             approvers=lambda alert: policy.approvers_of(alert.service),
             default_channel=policy.channels.default,
         )
-
-        async def say(channel: str, thread_ts: str, key: str, text: str) -> None:
-            await thread.say(channel, thread_ts, Post(key, text, [section(text)]), again=True)
-
-        self._intake = Intake(life, policy, self._channels, labels, say)
+        self._intake = Intake(life, policy, self._channels, labels, thread.say)
         self._approvals = Approvals(
             life,
             policy,
@@ -143,7 +139,9 @@ class Service:
         """Say which parts answer; Postgres and Slack are required."""
         parts = {
             "postgres": await self._postgres(),
-            "cache": Part(not self._parts.cache.degraded, "Redis is away: limits are per process" * self._parts.cache.degraded),
+            "cache": Part(
+                not self._parts.cache.degraded, "Redis is away: limits are per process" * self._parts.cache.degraded
+            ),
         }
         if self._socket:
             alive = await self._socket.alive()

@@ -271,3 +271,9 @@ def _typos(env: Mapping[str, str]) -> list[str]:
     return [
         f"{name} is not a variable of Tocsin and is ignored; did you mean {found[0]}?" for name, found in near if found
     ]
+
+
+def demonstration(given: Mapping[str, str]) -> Settings:
+    """Return settings for `tocsin demo`: *given*, and of this process's environment only the model and the logging."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("OPENAI_", "TOCSIN_LOG_"))}
+    return load({**kept, **given}, need_slack=True)

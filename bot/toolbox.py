@@ -51,9 +51,7 @@ def sources_of(settings: Settings, clock: Callable[[], datetime]) -> Sources:
     """Build the read-only clients that *settings* configures; nothing is connected yet."""
     prometheus = settings.prometheus_url and Prometheus(settings.prometheus_url, bearer(settings.prometheus_token))
     loki = settings.loki_url and Loki(settings.loki_url, bearer(settings.loki_token, settings.loki_tenant))
-    alerts = settings.alertmanager_url and Alertmanager(
-        settings.alertmanager_url, bearer(settings.alertmanager_token)
-    )
+    alerts = settings.alertmanager_url and Alertmanager(settings.alertmanager_url, bearer(settings.alertmanager_token))
     return Sources(
         prometheus=prometheus or None,
         loki=loki or None,

@@ -36,7 +36,9 @@ STATE = State(state="proposed", proposal_id=PROPOSAL.id, digest="d1")
 DANA = Presser("U0DANA", "T1", "C0ALERTS")
 
 
-def ask(decision="approve", proposal=PROPOSAL, state=STATE, who=DANA, now=NOW, allowed=("U0DANA",), named=("S0ONCALL",)):
+def ask(
+    decision="approve", proposal=PROPOSAL, state=STATE, who=DANA, now=NOW, allowed=("U0DANA",), named=("S0ONCALL",)
+):
     return refusal(decision, proposal, INCIDENT, state, who, team="T1", allowed=allowed, named=named, now=now)
 
 
