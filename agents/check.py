@@ -16,9 +16,10 @@ MODEL_CAP = 0.95
 BLIND = 0.95  # each source that could not be seen could have held another cause
 CONCLUSIVE = 0.5
 HEADLINE = 300
-TOLERANCE = 0.06  # a reader rounds 0.1349 to 13 %
-# Readers convert: fractions to percent, seconds to ms, bytes to KiB, MiB, GiB or their decimal cousins.
-SCALES = (1.0, 100.0, 1e3, 1e6, 1e9, 1024.0, 1024.0**2, 1024.0**3, 60.0)
+TOLERANCE = 0.02  # "about 1200" for 1217; else a number may differ by half of its last digit
+# Readers convert: fractions to percent and seconds to ms (numbers with a point), bytes to KiB, MiB, GiB or MB (large ones).
+FRACTION_SCALES = (100.0, 1000.0)
+BYTE_SCALES = (1e-3, 1e-6, 1e-9, 2.0**-10, 2.0**-20, 2.0**-30)
 NUMBER = re.compile(r"(?<![\w.:/#-])(\d+(?:[.,]\d+)*)(?![\w]*[:/-]\w)")
 # Spans and clock times are arithmetic on timestamps, not facts to look up.
 SPAN = re.compile(
@@ -33,14 +34,14 @@ class Library:
     """The evidence of one investigation, readable by id: all its words, and all its numbers."""
 
     words: Mapping[str, str]
-    numbers: Mapping[str, frozenset[float]]
+    numbers: Mapping[str, frozenset[str]]
     names: frozenset[str]
 
     @classmethod
     def of(cls, evidence: Sequence[Evidence], services: Collection[str]) -> "Library":
         """Read *evidence*; names of services come from *services* and from the findings."""
         words = {item.id: _text(item) for item in evidence}
-        numbers = {id_: frozenset(float(each) for each in ANY_NUMBER.findall(text)) for id_, text in words.items()}
+        numbers = {id_: frozenset(ANY_NUMBER.findall(text)) for id_, text in words.items()}
         found = {each.service for item in evidence for each in item.findings}
         peers = {str(each.data.get("peer") or "").split(":")[0] for item in evidence for each in item.findings}
         return cls(words, numbers, frozenset(name.lower() for name in {*services, *found, *peers} if name))
@@ -49,7 +50,7 @@ class Library:
         """Return everything the evidence of *ids* says."""
         return "\n".join(self.words[id_] for id_ in ids)
 
-    def holds(self, number: float, ids: Iterable[str]) -> bool:
+    def holds(self, number: str, ids: Iterable[str]) -> bool:
         """Tell whether *number*, or what it was rounded or converted from, stands in the evidence of *ids*."""
         return any(_same(number, seen) for id_ in ids for seen in self.numbers[id_])
 
@@ -70,10 +71,16 @@ def _ratio(data: Mapping[str, Scalar]) -> list[str]:
     return []
 
 
-def _same(said: float, seen: float) -> bool:
-    return any(
-        abs(said - value) <= TOLERANCE * abs(value) for scale in SCALES for value in (seen * scale, seen / scale)
-    )
+def _same(said: str, seen: str) -> bool:
+    """Tell whether *said* is *seen*, rounded or in another unit."""
+    value, known = float(said), float(seen)
+    units = [1.0]
+    if "." in seen:
+        units += FRACTION_SCALES
+    elif known >= 1000:
+        units += BYTE_SCALES
+    slack = 0.5 * 10.0 ** -len(said.partition(".")[2])
+    return any(abs(value - known * unit) <= max(slack, TOLERANCE * known * unit) for unit in units)
 
 
 def _mentions(text: str, name: str) -> bool:
@@ -88,10 +95,15 @@ def _unsupported(statement: str, service: str, ids: Sequence[str], library: Libr
         if name not in seen:
             return f'"{name}"'
     for number in NUMBER.findall(SPAN.sub(" ", IDS.sub(" ", statement))):
-        value = float(number.replace(",", "")) if number.count(".") <= 1 else None
-        if value is not None and not (value < 10 and value == int(value)) and not library.holds(value, ids):
+        if _counts(number) and not library.holds(number.replace(",", ""), ids):
             return f'"{number}"'
     return ""
+
+
+def _counts(number: str) -> bool:
+    """Tell whether *number* is one to look up: counts below ten are read off lists, and 1.2.3 is a version."""
+    plain = number.replace(",", "")
+    return (plain.count(".") == 0 and float(plain) >= 10) or plain.count(".") == 1
 
 
 def _hypotheses(diagnosis: Diagnosis, library: Library, notes: list[str]) -> list[Hypothesis]:

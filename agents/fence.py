@@ -37,8 +37,8 @@ def evidence_text(item: Evidence, cap: int = BODY_CHARS) -> str:
         return fenced(item.id, item.title, f"FAILED: {item.error}\nquery: {item.query}")
     best = sorted(item.findings, key=lambda found: -found.score)[:8]
     said = [f"- {found.statement}" + (f" [{found.at:%H:%M:%S}]" if found.at else "") for found in best]
-    lines = [item.summary, *said]
-    known = "\n".join(lines)
+    known = "\n".join([item.summary, *said])
+    lines = said if any(item.summary in line for line in said) else [item.summary, *said]
     # The body repeats what the findings say: only what is new in it is worth tokens.
     rest = "\n".join(line for line in item.body.splitlines() if line.strip() and line.strip() not in known)
     if len(rest) > cap:

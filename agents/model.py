@@ -5,6 +5,7 @@ endpoint does, `ask` returns: a draft diagnosis, or why there is none.
 """
 
 import asyncio
+import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ class Session:
     clock: Clock
     budget: Budget
     corrections: int = 0
+    cut_off: bool = False
     draft: Diagnosis | None = None
     shown: dict[tuple[str, str, int, str], str] = field(default_factory=dict)
 
@@ -115,6 +117,9 @@ class Session:
 
     async def submit(self, given: Mapping[str, Any]) -> tuple[str, bool]:
         """Take a submission if it can be read and something of it stands; else say what is wrong, twice at most."""
+        if self.cut_off:
+            self.corrections += 1
+            return f"Not accepted: the arguments are not complete JSON. Be shorter and call {SUBMIT} again.", True
         try:
             draft = submission.read(given).diagnosis(self.budget.usage())
         except ValueError as error:
@@ -178,7 +183,20 @@ class Diagnostician(FunctionAgent):
             tools = [tool for tool in tools if tool.metadata.name == SUBMIT]
         output = await super().take_step(ctx, llm_input, tools, memory)
         session.budget.after_call(output.raw, chars)
+        session.cut_off = _cut_off(output.raw)
         return output
+
+
+def _cut_off(raw: Any) -> bool:
+    """Tell whether a reply's tool arguments end in the middle: LlamaIndex would complete them by guessing."""
+    choices = raw.get("choices") if isinstance(raw, Mapping) else None
+    for choice in choices or ():
+        for call in (choice.get("message") or {}).get("tool_calls") or ():
+            try:
+                json.loads((call.get("function") or {}).get("arguments") or "{}")
+            except ValueError:
+                return True
+    return False
 
 
 @cache
@@ -252,6 +270,6 @@ async def _converse(settings: ModelSettings, session: Session, opening: str) -> 
         try:
             async with asyncio.timeout(settings.budget_s):
                 await handler
-        except TimeoutError:
-            await handler.cancel_run()
-            raise
+        finally:
+            if not handler.is_done():  # out of time, or this investigation itself was cancelled
+                await handler.cancel_run()
