@@ -1,4 +1,200 @@
-"""x."""
+"""The command line: `tocsin COMMAND` of an installed wheel, `python -m bot COMMAND` in a checkout.
+
+`tocsin --help` must stay light (under 0.3 s of CPU), so each command imports its body from bot/commands when it runs.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from tools.errors import TocsinError
+
+app = typer.Typer(
+    name="tocsin",
+    help="An on-call engineer that lives in Slack: evidence, a cited diagnosis, one approved change, a remembered case.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+knowledge = typer.Typer(help="Runbooks and lessons: what earlier cases are recalled from.", no_args_is_help=True)
+audit = typer.Typer(help="The record of every event: append-only and hash-chained.", no_args_is_help=True)
+app.add_typer(knowledge, name="knowledge")
+app.add_typer(audit, name="audit")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True)
+class Common:
+    """The options that stand before the command."""
+
+    config: Path | None
+    debug: bool
+
+
+@contextmanager
+def _readable(ctx: typer.Context) -> Iterator[Common]:
+    """Turn what goes wrong into one sentence and exit code 2; the traceback is for --debug."""
+    common: Common = ctx.obj
+    try:
+        yield common
+    except TocsinError as error:
+        if common.debug:
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(text: str) -> NoReturn:
+    for line in text.splitlines() or ["something went wrong"]:
+        print(f"tocsin: {line}", file=sys.stderr)
+    raise typer.Exit(2) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"tocsin {version('tocsin')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="The team's policy file [default: TOCSIN_CONFIG, else ./tocsin.yaml].")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Log everything; show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,  # noqa: ARG001
+) -> None:
+    """Keep what stands before the command for the command."""
+    ctx.obj = Common(config, debug)
+
+
+@app.command()
+def run(ctx: typer.Context) -> None:
+    """Serve Slack: read alerts, investigate, propose, and change what people approve."""
+    with _readable(ctx) as common:
+        from bot.commands import run
+
+        run.main(common.config, debug=common.debug)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option(help="Where the practice world listens; 0 takes a free port.")] = 8080,
+    http: Annotated[bool, typer.Option("--http", help="Slack over HTTP instead of Socket Mode.")] = False,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Try everything against a practice Slack, cluster and metrics on this machine; nothing real is touched."""
+    with _readable(ctx):
+        from bot import demo
+
+        raise typer.Exit(demo.main(port, http=http, open_browser=open_browser))
+
+
+@app.command()
+def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Check every connection, scope and right, and say what to fix; exit code 1 when something fails."""
+    with _readable(ctx) as common:
+        from bot.commands import doctor
+
+        raise typer.Exit(doctor.main(common.config, as_json=as_json, debug=common.debug))
+
+
+@app.command()
+def migrate(
+    ctx: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only list what is pending; exit code 1 when anything is.")
+    ] = False,
+) -> None:
+    """Bring the database's schema up to date (`run` does it too)."""
+    with _readable(ctx) as common:
+        from bot.commands import migrate
+
+        raise typer.Exit(migrate.main(common.config, check=check, debug=common.debug))
+
+
+@app.command()
+def diagnose(
+    ctx: typer.Context,
+    service: Annotated[str, typer.Argument(help="The service to look at.")],
+    alert: Annotated[str, typer.Option(help="The name of an alert that fires for it, to read its own query.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say in the terminal what is wrong with a service now; reads only, needs no Slack."""
+    with _readable(ctx) as common:
+        from bot.commands import diagnose
+
+        diagnose.main(common.config, service, alert, as_json=as_json, debug=common.debug)
+
+
+@knowledge.command()
+def sync(
+    ctx: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(help="A folder of Markdown files [default: the policy's].")] = None,
+) -> None:
+    """Read a folder of runbooks into the store; removed files are forgotten."""
+    with _readable(ctx) as common:
+        from bot.commands import knowledge
+
+        knowledge.sync(common.config, folder, debug=common.debug)
+
+
+@knowledge.command()
+def search(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    service: Annotated[str, typer.Option(help="Prefer what is about this service.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many results.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Search runbooks and lessons as an investigation does."""
+    with _readable(ctx) as common:
+        from bot.commands import knowledge
+
+        knowledge.search(common.config, text, service, limit, as_json=as_json, debug=common.debug)
+
+
+@audit.command()
+def verify(
+    ctx: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="An export to verify instead of the database.")] = None,
+    anchor: Annotated[str, typer.Option(help="SEQ:HASH kept from an earlier run; it must still be in the chain.")] = "",
+) -> None:
+    """Find changed, removed or reordered rows; exit code 1 when there are any."""
+    with _readable(ctx) as common:
+        from bot.commands import audit
+
+        raise typer.Exit(audit.verify(common.config, file, anchor, debug=common.debug))
+
+
+@audit.command()
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="Where to write [default: standard output].")] = None,
+) -> None:
+    """Write the record as JSON lines, one event a line, in the form that `verify` reads."""
+    with _readable(ctx) as common:
+        from bot.commands import audit
+
+        audit.export(common.config, file, debug=common.debug)
+
+
 def main() -> None:
-    """x."""
-    print("hi")
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
