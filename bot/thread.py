@@ -27,6 +27,7 @@ from tools.store.db import Database
 EVENT_TYPE = "tocsin_post"
 # https://docs.slack.dev/apis/web-api/rate-limits: one message per second per channel, short bursts allowed.
 MESSAGES_PER_S = 1.0
+BURST = 3.0
 CLOCK_SKEW_S = 300
 SAY_AGAIN_S = 3600  # a job that says something is not retried for longer
 _log = structlog.get_logger(__name__)
@@ -35,8 +36,8 @@ _log = structlog.get_logger(__name__)
 class Limiter(Protocol):
     """The part of tools.cache.Cache that is needed here."""
 
-    async def allow(self, key: str, rate: float, per_s: float) -> float:
-        """Take one of *rate* turns per *per_s* seconds; return the seconds to wait before using it."""
+    async def allow(self, key: str, rate: float, per_s: float, burst: float | None = None) -> float:
+        """Take one of *rate* calls per *per_s* seconds: 0.0 when taken, else seconds until it is worth asking again."""
         ...
 
 
@@ -204,8 +205,7 @@ class Thread:
                 return ""
 
     async def _take_turn(self, channel: str) -> None:
-        wait = await self._cache.allow(f"slack:{channel}", 1.0, 1.0 / MESSAGES_PER_S)
-        if wait > 0:
+        while (wait := await self._cache.allow(f"slack:{channel}", MESSAGES_PER_S, 1.0, BURST)) > 0:
             await self._sleep(wait)
 
     async def _facts(self, case: Case) -> Facts:
