@@ -4,11 +4,11 @@ Jobs (bot/jobs.py) call plan, run and verify; a button press arrives through bot
 expire. Each decision and the row it rests on change in one transaction under the incident's lock.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from agents.executor import Reading, judge
+from agents.executor import judge
 from agents.incident import (
     Approved,
     Event,
@@ -27,10 +27,11 @@ from agents.risk import Context, assess
 from bot.lifecycle import SYSTEM, Lifecycle
 from bot.policy import Policy
 from bot.rights import Decision, Presser, needed, refusal
+from bot.watch import look
 from tools import run
 from tools.errors import Permanent, Temporary
 from tools.kube import Kube
-from tools.records import Approval, Case, Incident, Outcome, Plan, Proposal, Suggestion, Verification
+from tools.records import Alert, Approval, Case, Outcome, Plan, Proposal, Suggestion, Verification
 from tools.sources import Sources
 from tools.store import incidents, proposals
 from tools.store.db import Connection, NotFound
@@ -94,7 +95,7 @@ class Approvals:
             evidence=suggestion.evidence,
             digest=run.proposal_digest(incident.id, suggestion.action, suggestion.params, plan),
             state="proposed",
-            requested_by=incident.alert.labels.get("requested_by", SYSTEM),
+            requested_by=_requester(incident.alert),
             created_at=now,
             expires_at=now + timedelta(minutes=self._policy.approval.expires_minutes),
         )
@@ -102,8 +103,10 @@ class Approvals:
             proposal_id=proposal.id, digest=proposal.digest, line=plan.line, expires_at=proposal.expires_at
         )
         async with self._life.db.transaction() as conn:
-            await proposals.insert(conn, proposal)
-            await self._life.record_on(conn, incident.id, shown)
+            current, _ = await incidents.lock(conn, incident.id)
+            if current.state in ("open", "diagnosed", "proposed"):  # else it resolved while the plan was made
+                await proposals.insert(conn, proposal)
+                await self._life.record_on(conn, incident.id, shown)
         return True
 
     async def press(self, decision: Decision, proposal_id: str, who: Presser, reason: str = "") -> str:
@@ -117,7 +120,8 @@ class Approvals:
         except NotFound:
             return "That proposal is not on record. Nothing was changed."
         try:
-            allowed = await self._allowed(incident.alert.service)
+            named = self._policy.approvers_of(self._policy.service_of_target(proposal.params))
+            allowed = await self._allowed(named)
         except Temporary as error:
             return f"I could not check who may approve ({error}). Nothing was changed; press again in a moment."
         async with self._life.db.transaction() as conn:
@@ -132,7 +136,7 @@ class Approvals:
                 who,
                 team=self._team,
                 allowed=allowed,
-                named=self._policy.approvers_of(incident.alert.service),
+                named=named,
                 now=self._life.clock(),
             )
             if no:
@@ -141,10 +145,10 @@ class Approvals:
                 return no
             return await self._decide(conn, decision, current, who.user, reason)
 
-    async def _allowed(self, service: str) -> frozenset[str]:
-        """Everybody who may approve for *service*, user groups expanded now, not when the card was drawn."""
+    async def _allowed(self, named: Iterable[str]) -> frozenset[str]:
+        """Return everybody whom *named* means, user groups expanded now, not when the card was drawn."""
         allowed: set[str] = set()
-        for entry in self._policy.approvers_of(service):
+        for entry in named:
             allowed |= await self._members(entry) if entry.startswith("S") else {entry}
         return frozenset(allowed)
 
@@ -203,7 +207,7 @@ class Approvals:
             case = await incidents.case(conn, proposal.incident_id)
         if case.incident.state != "verifying" or self._actor is None:
             return
-        reading = await self._read(proposal, case.incident)
+        reading = await look(self._actor, self._sources, proposal, case)
         times = self._policy.approval
         started = next((row.at for row in reversed(case.timeline) if row.kind == "run_ended"), self._life.clock())
         late = self._life.clock() >= started + timedelta(seconds=times.verify_deadline_seconds)
@@ -218,17 +222,10 @@ class Approvals:
             await self._life.record_on(conn, proposal.incident_id, Verified(verification=verdict))
         await self._offer_undo(case, proposal, verdict)
 
-    async def _read(self, proposal: Proposal, incident: Incident) -> Reading:
-        assert self._actor is not None  # noqa: S101  # verify() has looked
-        try:
-            return await run.verify_change(self._actor, self._sources, proposal, incident.alert)
-        except Temporary as error:
-            return Reading(check=None, detail=str(error), firing=None, value="")
-
     async def _offer_undo(self, case: Case, proposal: Proposal, verdict: Verification) -> None:
         if verdict.verdict == "recovered":
             return
-        suggestion = run.undo_of(proposal)
+        suggestion = run.undo_change(proposal.action, proposal.params, proposal.plan)
         if suggestion is not None:
             await self._propose(case, suggestion)
 
@@ -259,6 +256,11 @@ def _context(case: Case, suggestion: Suggestion, plan: Plan) -> Context:
             1 for proposal in case.proposals if proposal.action == suggestion.action and proposal.state == "failed"
         ),
     )
+
+
+def _requester(alert: Alert) -> str:
+    """Return who asked; only our own record of a person's question may say so, a sender's label may not."""
+    return alert.labels.get("requested_by", SYSTEM) if alert.sender == "person" else SYSTEM
 
 
 def _is_uuid(text: str) -> bool:

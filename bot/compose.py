@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from tools.cache import Cache, open_cache
+from tools.cache import Cache, connect
 
 from agents.coordinator import investigate
 from agents.ports import Investigation, Progress
@@ -66,7 +66,7 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
             log.info("migrated", migration=name)
         db = await Database.open(dsn)
         stack.push_async_callback(db.aclose)
-        cache = open_cache(settings.redis_url.get_secret_value())
+        cache = await connect(settings.redis_url.get_secret_value())
         stack.push_async_callback(cache.aclose)
         knowledge = KnowledgeStore(db, _embedder(settings))
         folder = settings.policy.knowledge.runbooks

@@ -6,7 +6,7 @@ value and the remedy, and all of them are returned at once.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -157,6 +157,17 @@ class Policy(Section):
     def approvers_of(self, service: str) -> tuple[str, ...]:
         """Who may approve a change to *service*: its own list when it has one, else the default list."""
         return self.approvers.services.get(service, self.approvers.default)
+
+    def service_of_target(self, params: Mapping[str, object]) -> str:
+        """Return the service that a change with these parameters touches; its own name when no policy declares it.
+
+        A change found through one service's alert may touch another: the owners of what is changed decide.
+        """
+        namespace, deployment = str(params.get("namespace") or ""), str(params.get("deployment") or "")
+        for name, declared in self.services.items():
+            if (declared.deployment or name) == deployment and declared.namespace in ("", namespace):
+                return name
+        return deployment
 
     def channel_of(self, service: str) -> str:
         """Where an incident of *service* is posted when no message of its own exists; "" when nowhere."""

@@ -66,10 +66,9 @@ def _by_person(
     if who.channel != incident.channel:
         return "Decide it in the incident's own thread. A copied button does nothing."
     if who.user not in allowed:
-        service = incident.alert.service or "this service"
         may = ", ".join(f"<!subteam^{entry}>" if entry.startswith("S") else f"<@{entry}>" for entry in named)
         remedy = f"{may} may." if may else "Nobody may yet: name approvers in tocsin.yaml."
-        return f"You may not decide changes to {service}. {remedy} Nothing was changed."
+        return f"You may not decide changes to {proposal.plan.target}. {remedy} Nothing was changed."
     if decision == "approve" and proposal.risk >= Risk.HIGH and who.user == proposal.requested_by:
         return f"You asked for this {proposal.risk.name} change, so somebody else must approve it."
     return ""
