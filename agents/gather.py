@@ -5,6 +5,7 @@ Called by agents/coordinator.py and, for single looks, by agents/model.py.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from tools.records import Evidence, Scope
 log = logging.getLogger("tocsin.agents.gather")
 
 NEIGHBOUR_TOOLS = ("changes", "kubernetes", "service_metrics")
+FOLLOWERS = ("changes", "kubernetes")  # these look at dependencies by themselves where the topology shows them
 MAX_FINDINGS = 40
 MAX_LINE = 500
 T = TypeVar("T")
@@ -63,6 +65,12 @@ def capped(evidence: Evidence, cap: int) -> Evidence:
     return evidence.model_copy(update=changes)
 
 
+def _covered(evidence: Sequence[Evidence], tool: str, service: str) -> bool:
+    """Tell whether *tool* has already looked at *service*, as one of the dependencies it follows by itself."""
+    name = re.compile(rf"(?<![\w-]){re.escape(service)}(?![\w-])")
+    return any(item.tool == tool and name.search(f"{item.summary}\n{item.body}") for item in evidence)
+
+
 def _title(tool: EvidenceTool, scope: Scope) -> str:
     return f"{tool.name.replace('_', ' ')} of {scope.service or scope.alert.name}"
 
@@ -103,7 +111,12 @@ async def gather(
         if all(item.error for item in evidence) or not names or left < min(1.0, limits.tool_s / 2):
             break
         asked.update(names)
-        looks = [(tool, monitor.beside(scope, name, services)) for name in names for tool in near]
+        looks = [
+            (tool, monitor.beside(scope, name, services))
+            for name in names
+            for tool in near
+            if not (tool.name in FOLLOWERS and _covered(evidence, tool.name, name))
+        ]
         more = (one(tool, where, n, left) for n, (tool, where) in enumerate(looks, len(evidence) + 1))
         evidence += await asyncio.gather(*more)
     return tuple(evidence)

@@ -107,12 +107,12 @@ def neighbours(
 ) -> list[str]:
     """Name the services worth a look next to those *seen*: called by one of them, and not explained by what was found.
 
-    Without a pointer in the evidence, declared dependencies are looked at, when no service seen shows a cause itself.
+    Without a pointer in the evidence, declared dependencies are looked at, when nothing seen so far shows a cause.
     """
     findings = [found for item in evidence for found in item.findings]
     explained = {found.service for found in findings if found.kind in EXPLAINS}
     pointed = peers(findings, seen)
-    if not explained.intersection(seen):
+    if not pointed and not explained.intersection(seen):
         declared = [name for service in seen if service in services for name in services[service].depends_on]
-        pointed += [name for name in declared if name not in pointed and name not in seen]
+        pointed = [name for name in dict.fromkeys(declared) if name not in seen]
     return [name for name in pointed if name not in explained][: limits.neighbours]

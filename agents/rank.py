@@ -5,7 +5,7 @@ measurement: what a condition is worth as a *cause* (a crash loop is a consequen
 change stops being news, and how far a caller's symptoms are explained by a broken dependency.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -45,6 +45,8 @@ HALF_LIFE = timedelta(minutes=20)
 SKEW = timedelta(seconds=90)
 BROKEN = 0.45  # a dependency with a suspect at or above this explains its caller's symptoms
 EXPLAINED = 0.4  # what is left of a caller's own symptoms then
+DECLARED = 0.75  # a dependency that nothing points at: being called is not being at fault
+STRANGER = 0.4  # a service that is not known to be called
 CEILING = 0.99
 
 
@@ -124,27 +126,31 @@ def _harmless(found: Finding) -> float:
     return 1.0
 
 
-def _near(scope: Scope, findings: Iterable[Finding], services: Mapping[str, Service]) -> set[str]:
-    """Name the services that can have to do with this alert: its own, those it calls, and those they call."""
-    near = {scope.service, ""}
-    everything = list(findings)
+def _related(scope: Scope, findings: Sequence[Finding], services: Mapping[str, Service]) -> Callable[[str], float]:
+    """Return how much a fact about a service matters here: its own and what its calls point at fully, dependencies less."""
+    pointed = {scope.service, ""}
     for _hop in range(2):
-        near.update(monitor.peers(everything, near))
-        near.update(name for service in tuple(near) if service in services for name in services[service].depends_on)
-    return near
+        pointed.update(monitor.peers(findings, pointed))
+    called = {name for service in pointed if service in services for name in services[service].depends_on}
+    # What a tool reports besides the service asked about is what it found that service to depend on.
+    seen = {found.service for found in findings if found.data.get("deployment")}
+
+    def factor(service: str) -> float:
+        return 1.0 if service in pointed else DECLARED if service in called or service in seen else STRANGER
+
+    return factor
 
 
 def weigh(evidence: Sequence[Evidence], scope: Scope, services: Mapping[str, Service]) -> Facts:
     """Give every finding its worth as a cause of this alert."""
     onset = onset_of(evidence, scope)
-    near = _near(scope, (found for item in evidence for found in item.findings), services)
+    related = _related(scope, [found for item in evidence for found in item.findings], services)
     facts = []
     for item in evidence:
         for found in item.findings:
             role, weight = KINDS.get(found.kind, UNKNOWN_KIND)
             factor, reason = _timing(found, role, onset)
-            related = 1.0 if found.service in near else 0.4
-            worth = weight * found.score * factor * related * _harmless(found)
+            worth = weight * found.score * factor * related(found.service) * _harmless(found)
             facts.append(Fact(found, item.id, role, worth, reason))
     facts.sort(key=lambda fact: (-fact.worth, fact.finding.service, fact.finding.kind, fact.evidence))
     return Facts(scope, onset, tuple(_explain_callers(facts)))

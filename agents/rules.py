@@ -18,6 +18,7 @@ CAP = 0.9  # rules see patterns, not causes: they are never surer than this
 CONCLUSIVE = 0.5
 BLIND = 0.93  # each source that could not be seen could have held another cause
 MAX_HYPOTHESES = 3
+CHANGE_CHARS = 140
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def _number(found: Finding, key: str) -> float | None:
 
 
 def _limits(found: Finding) -> bool:
-    return any(word in str(found.data.get("what", "")) for word in ("limit", "resource", "memory"))
+    changed = f"{found.data.get('what')} {found.data.get('changes')}"
+    return any(word in changed for word in ("limit", "resource", "memory"))
 
 
 def _down(found: Finding) -> bool:
@@ -97,8 +99,11 @@ def _undo(match: Match, services: Mapping[str, Service], namespace: str) -> Sugg
     fact = match.first("rollout")
     if fact is None or not fact.finding.data.get("previous_revision"):
         return None
+    previous = str(fact.finding.data["previous_revision"])
     params = _target(match, fact, services, namespace)
-    why = f"Puts back revision {fact.finding.data['previous_revision']}, which ran before the trouble began."
+    if previous.isdigit():
+        params["to_revision"] = int(previous)
+    why = f"Puts back revision {previous}, which ran before the trouble began."
     return Suggestion(action="rollout_undo", params=params, why=why, evidence=(fact.evidence,))
 
 
@@ -204,11 +209,11 @@ def _explained(match: Match) -> bool:
 
 
 def _change(found: Finding) -> str:
-    """Write what a rollout changed: "image shop/checkout:v1 to shop/checkout:v2"."""
-    what, before, after = (str(found.data.get(key) or "") for key in ("what", "before", "after"))
-    if before and after:
-        return f"{what}: {before} became {after}".removeprefix(": ")
-    return what or found.statement
+    """Write what a rollout changed: "image shop/checkout:v1 -> shop/checkout:v2"."""
+    what, before, after, lines = (str(found.data.get(key) or "") for key in ("what", "before", "after", "changes"))
+    if lines:
+        return lines if len(lines) <= CHANGE_CHARS else lines[:CHANGE_CHARS].rsplit(" ", 1)[0] + " …"
+    return f"{what} {before} -> {after}".strip() if before and after else what or found.statement
 
 
 def _words(match: Match) -> dict[str, object]:

@@ -108,19 +108,25 @@ class _Target(BaseModel):
     deployment: str
 
 
+class _Undo(_Target):
+    to_revision: int | None = None
+
+
 class _Scale(_Target):
     replicas: int
 
 
 def _spec(description: str, params: type[BaseModel]) -> ActionSpec:
     return ActionSpec(
-        description, params.model_json_schema(), lambda given: params.model_validate(dict(given)).model_dump()
+        description,
+        params.model_json_schema(),
+        lambda given: params.model_validate(dict(given)).model_dump(exclude_none=True),
     )
 
 
 ACTIONS = {
     "rollout_restart": _spec("Restart all pods.", _Target),
-    "rollout_undo": _spec("Go back to the previous revision.", _Target),
+    "rollout_undo": _spec("Go back to the previous revision.", _Undo),
     "scale": _spec("Set the number of pods.", _Scale),
 }
 LIMITS = Limits(tool_s=0.3, gather_s=0.6, recall_s=0.3)

@@ -47,7 +47,7 @@ async def test_bad_rollout_is_rolled_back(run: Run) -> None:
     assert 0.7 < told.confidence <= 0.9
     assert told.hypotheses[0].cause == "bad_rollout"
     assert [(each.action, each.params) for each in told.suggestions] == [
-        ("rollout_undo", {"namespace": "shop", "deployment": "checkout"})
+        ("rollout_undo", {"namespace": "shop", "deployment": "checkout", "to_revision": 1})
     ]
     assert done.suspects[0].service == "checkout"
     assert done.suspects[0].kind == "rollout"
@@ -93,6 +93,17 @@ async def test_a_neighbour_already_explained_is_not_looked_at_again(run: Run) ->
     tools[2].answers = {"checkout": both}
     await run(samples.alert("checkout"), tools)
     assert "payment" not in [scope.service for scope in tools[2].asked]
+
+
+async def test_a_tool_that_followed_the_dependency_itself_is_not_asked_again(run: Run) -> None:
+    tools = samples.dependency_down()
+    healthy = samples.seen(
+        "kubernetes", "checkout", body="Deployment shop/checkout: 2 of 2\ndepends on shop/payment: 2 of 2"
+    )
+    tools[2].answers = {"checkout": healthy}
+    await run(samples.alert("checkout"), tools)
+    assert "payment" not in [scope.service for scope in tools[2].asked]
+    assert "payment" in [scope.service for scope in tools[4].asked]
 
 
 async def test_ids_follow_tool_names_and_progress_carries_them(run: Run) -> None:
