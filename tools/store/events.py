@@ -60,7 +60,7 @@ def _plain(entry: TimelineEntry) -> dict[str, Any]:
     return {**entry.model_dump(mode="python"), "at": at}
 
 
-async def append(  # noqa: PLR0917 - the contract of the record
+async def append(
     conn: Connection, incident_id: int, kind: str, actor: str, body: Mapping[str, Any], at: datetime
 ) -> TimelineEntry:
     """Append one event; *incident_id* 0 means it is about no incident. *body* is JSON; NaN raises ValueError.

@@ -11,7 +11,7 @@ _SQL = queries("incidents")
 _TRIES = 5
 
 
-async def open_or_join(  # noqa: PLR0917 - the contract of the record
+async def open_or_join(
     conn: Connection, group_key: str, alert: Alert, channel: str, thread_ts: str, at: datetime
 ) -> tuple[Incident, bool]:
     """Open an incident, or lock and return the one already open for *group_key*; True when it was opened here.

@@ -26,8 +26,9 @@ _SQL = queries("knowledge")
 _K = 60
 _DEPTH = 50
 # How much an arm's opinion counts; measured with bench/retrieval.py: titles alone mislead, words lead.
-_WEIGHTS = {"full text": 1.0, "title": 0.25, "vectors": 0.7}
+_WEIGHTS = {"full text": 1.0, "title": 0.1, "vectors": 0.7}
 _ALIKE = 0.5  # word_similarity below this is noise on titles of two or three words
+_TITLE_WORDS = 20  # what a query begins with: the alert's name and summary
 _OTHER_SERVICE = 0.5
 _SAME_SERVICE = 1.5
 _SAME_SEVERITY = 1.1
@@ -179,8 +180,9 @@ class KnowledgeStore:
     async def _arms(
         self, conn: Connection, query: str, vector: list[float] | None, kinds: list[str]
     ) -> dict[str, list[str]]:
-        asked: dict[str, Any] = {"kinds": kinds, "limit": _DEPTH, "text": " ".join(texts.query_words(query))}
-        asked |= {"words": texts.query_words(query), "least": _ALIKE, "model": self._model}
+        said = texts.query_words(query)
+        asked: dict[str, Any] = {"kinds": kinds, "limit": _DEPTH, "words": said, "least": _ALIKE, "model": self._model}
+        asked["text"] = " ".join(said[:_TITLE_WORDS])
         statements = {"full text": "by_words", "title": "by_likeness"}
         if vector is not None:
             asked["vector"] = _vector_text(vector)

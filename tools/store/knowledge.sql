@@ -45,30 +45,29 @@ WHERE id = ANY(%(ids)s) AND kind = 'lesson'
 -- A word counts the more the fewer passages have it (Robertson's idf, as in BM25) and the earlier it stands: ts_rank of
 -- one word saturates with repetition and weighs the title. Long passages are damped as BM25 does with b = 0.5.
 -- name: by_words
-WITH q AS (
-    SELECT DISTINCT (plainto_tsquery('english', word) || plainto_tsquery('simple', word)) AS query
-    FROM unnest(%(words)s::text[]) AS word
+WITH q AS MATERIALIZED (
+    SELECT min(place) AS number, plainto_tsquery('english', word) || plainto_tsquery('simple', word) AS query
+    FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked (word, place)
     WHERE numnode(plainto_tsquery('english', word)) > 0
+    GROUP BY query
 ),
-size AS (
-    SELECT greatest(count(*), 1)::float AS passages, greatest(avg(length(words)), 1)::float AS length FROM knowledge
+size AS MATERIALIZED (
+    SELECT greatest(count(*), 1)::float AS passages, greatest(avg(length(words)), 1)::float AS length
+    FROM knowledge
 ),
 hit AS (
     SELECT
-        q.query, k.id, k.source, k.kind, length(k.words) AS length,
-        ts_rank('{0.1, 0.2, 0.4, 1.0}', k.words, q.query)::float AS rank
-    FROM q JOIN knowledge k ON k.words @@ q.query
+        k.id,
+        count(*) OVER (PARTITION BY q.number)::float AS among,
+        ts_rank('{0.1, 0.2, 0.4, 1.0}', k.words, q.query) / (0.5 + 0.5 * length(k.words) / size.length) AS rank,
+        size.passages
+    FROM q JOIN knowledge k ON k.words @@ q.query CROSS JOIN size
     WHERE k.kind = ANY(%(kinds)s)
-),
-weight AS (
-    SELECT query, ln(1 + (max(size.passages) - count(*) + 0.5) / (count(*) + 0.5)) AS idf
-    FROM hit CROSS JOIN size
-    GROUP BY query
 )
-SELECT hit.id, hit.source, hit.kind, sum(weight.idf * hit.rank / (0.5 + 0.5 * hit.length / size.length)) AS score
-FROM hit JOIN weight USING (query) CROSS JOIN size
-GROUP BY hit.id, hit.source, hit.kind
-ORDER BY score DESC, hit.id
+SELECT id, sum(ln(1 + (passages - among + 0.5) / (among + 0.5)) * rank) AS score
+FROM hit
+GROUP BY id
+ORDER BY score DESC, id
 LIMIT %(limit)s
 
 -- name: by_likeness
