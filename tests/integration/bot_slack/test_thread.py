@@ -1,0 +1,242 @@
+"""The thread is a view of the record: drawn once, brought up to date, never posted twice."""
+
+from typing import Any
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.thread import Thread
+from bot.webapi import SlackRefused
+from tests.integration.bot_slack.conftest import Fault, Slack
+from tests.unit.bot_slack import samples
+from tools.cache import MemoryCache
+from tools.errors import Temporary
+from tools.records import Alert
+from tools.store import events, evidence, incidents, posts, proposals
+from tools.store.db import Database
+
+pytestmark = pytest.mark.slow
+
+
+class Record:
+    """Writes the record of one incident as the lifecycle would."""
+
+    def __init__(self, db: Database, incident_id: int) -> None:
+        self.db = db
+        self.id = incident_id
+
+    async def add(self, kind: str, body: dict[str, Any], seconds: float = 2, actor: str = "tocsin") -> None:
+        async with self.db.transaction() as conn:
+            await events.append(conn, self.id, kind, actor, body, samples.at(seconds))
+
+    async def diagnosed(self) -> None:
+        async with self.db.transaction() as conn:
+            await evidence.save(conn, self.id, samples.EVIDENCE)
+        await self.add("diagnosed", {"diagnosis": samples.DIAGNOSIS.model_dump(mode="json")}, 4)
+
+    async def proposed(self) -> None:
+        async with self.db.transaction() as conn:
+            await proposals.insert(conn, samples.PROPOSAL.model_copy(update={"incident_id": self.id}))
+        await self.add("proposed", {"proposal_id": samples.PROPOSAL_ID, "line": samples.PROPOSAL.plan.line}, 5)
+
+    async def state(self, name: str) -> None:
+        async with self.db.transaction() as conn:
+            await incidents.save_state(conn, self.id, {"state": name}, samples.at(60) if name == "resolved" else None)
+
+
+async def opened(db: Database, channel: str = "", ts: str = "") -> Record:
+    async with db.transaction() as conn:
+        incident, _ = await incidents.open_or_join(conn, "g", samples.ALERT, channel, ts, samples.at(1))
+        await events.append(
+            conn, incident.id, "opened", "tocsin", {"alert": samples.ALERT.model_dump(mode="json")}, samples.at(1)
+        )
+    return Record(db, incident.id)
+
+
+def approvers(_: Alert) -> tuple[str, ...]:
+    return ("U0DANA",)
+
+
+@pytest.fixture
+def thread(client: AsyncWebClient, db: Database) -> Thread:
+    return Thread(client, db, MemoryCache(), approvers=approvers, default_channel="C0INCIDENTS")
+
+
+async def test_a_record_is_drawn_into_the_alerts_thread_once(slack: Slack, db: Database, thread: Thread) -> None:
+    ts = await slack.alert()
+    record = await opened(db, "C0ALERTS", ts)
+    await thread.redraw(record.id)
+    card = slack.ours()["card"]
+    assert card["thread_ts"] == ts
+    assert "Looking at checkout" in card["text"]
+    done = slack.door.writes()
+    await thread.redraw(record.id)
+    assert slack.door.writes() == done
+
+
+async def test_a_changed_record_edits_the_card_and_adds_what_is_new(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await thread.redraw(record.id)
+    before = slack.ours()["card"]["ts"]
+    await record.diagnosed()
+    await record.proposed()
+    await thread.redraw(record.id)
+    ours = slack.ours()
+    assert ours["card"]["ts"] == before
+    assert "checkout fails since the rollout" in ours["card"]["text"]
+    assert [element["action_id"] for element in ours[f"proposal:{samples.PROPOSAL_ID}"]["blocks"][-1]["elements"]] == [
+        "approve",
+        "reject",
+    ]
+
+
+async def test_an_incident_without_a_message_gets_a_thread_of_its_own(
+    slack: Slack, db: Database, thread: Thread
+) -> None:
+    record = await opened(db)
+    await thread.redraw(record.id)
+    ours = slack.ours("C0INCIDENTS")
+    assert ours["card"]["thread_ts"] == ours["root"]["ts"]
+    async with db.connection() as conn:
+        incident = await incidents.get(conn, record.id)
+    assert (incident.channel, incident.thread_ts) == ("C0INCIDENTS", ours["root"]["ts"])
+
+
+@pytest.mark.parametrize("channel", ["C0ALERTS", ""])
+async def test_a_post_whose_answer_was_lost_is_found_again(
+    slack: Slack, db: Database, thread: Thread, channel: str
+) -> None:
+    record = await opened(db, channel, await slack.alert() if channel else "")
+    slack.door.faults["chat.postMessage"] = Fault(after=True)
+    with pytest.raises(Temporary):
+        await thread.redraw(record.id)
+    await thread.redraw(record.id)
+    ours = slack.ours(channel or "C0INCIDENTS")  # fails when a key is there twice
+    assert set(ours) == ({"card"} if channel else {"root", "card"})
+
+
+async def test_a_post_that_never_arrived_is_posted_again(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    slack.door.faults["chat.postMessage"] = Fault(after=False)
+    with pytest.raises(Temporary):
+        await thread.redraw(record.id)
+    assert slack.ours() == {}
+    await thread.redraw(record.id)
+    assert set(slack.ours()) == {"card"}
+
+
+async def test_a_crash_between_post_and_record_shows_the_newest_state(
+    slack: Slack, db: Database, thread: Thread
+) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    slack.door.faults["chat.postMessage"] = Fault(after=True)
+    with pytest.raises(Temporary):
+        await thread.redraw(record.id)
+    await record.diagnosed()
+    await thread.redraw(record.id)
+    assert "checkout fails since the rollout" in slack.ours()["card"]["text"]
+
+
+async def test_a_rate_limit_is_waited_out(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    slack.door.faults["chat.postMessage"] = Fault(429, {"ok": False, "error": "ratelimited"}, {"retry-after": "0"})
+    await thread.redraw(record.id)
+    assert set(slack.ours()) == {"card"}
+
+
+async def test_blocks_that_slack_refuses_become_plain_words(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    refusal = {"ok": False, "error": "msg_blocks_too_long"}
+    slack.door.faults = {"chat.postMessage": Fault(200, refusal), "chat.update": Fault(200, refusal)}
+    await thread.redraw(record.id)
+    assert "Looking at checkout" in slack.ours()["card"]["text"]
+    await record.diagnosed()
+    await thread.redraw(record.id)
+    assert "checkout fails since the rollout" in slack.ours()["card"]["text"]
+    done = slack.door.writes()
+    await thread.redraw(record.id)
+    assert slack.door.writes() == done
+
+
+async def test_a_channel_that_refuses_us_is_said_and_leaves_no_claim(
+    slack: Slack, db: Database, thread: Thread
+) -> None:
+    record = await opened(db, "C0RANDOM", "")
+    with pytest.raises(SlackRefused, match="not_in_channel"):
+        await thread.redraw(record.id)
+    async with db.connection() as conn:
+        assert await posts.get(conn, record.id, "root") is None
+
+
+async def test_a_post_that_a_person_deleted_stays_deleted(
+    slack: Slack, db: Database, thread: Thread, client: AsyncWebClient
+) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await thread.redraw(record.id)
+    await client.chat_delete(channel="C0ALERTS", ts=slack.ours()["card"]["ts"])
+    await record.diagnosed()
+    await thread.redraw(record.id)
+    assert "card" not in slack.ours()
+
+
+async def test_the_alert_wears_its_state(slack: Slack, db: Database, thread: Thread) -> None:
+    ts = await slack.alert()
+    record = await opened(db, "C0ALERTS", ts)
+    await thread.redraw(record.id)
+    await record.diagnosed()
+    await record.state("resolved")
+    await thread.redraw(record.id)
+    alert = next(message for message in slack.messages() if message["ts"] == ts)
+    assert [reaction["name"] for reaction in alert["reactions"]] == ["eyes", "white_check_mark"]
+    assert "resolved" in slack.ours()
+
+
+async def test_a_reaction_that_slack_refuses_does_not_stop_the_card(slack: Slack, db: Database, thread: Thread) -> None:
+    slack.door.faults["reactions.add"] = Fault(
+        200, {"ok": False, "error": "missing_scope", "needed": "reactions:write"}
+    )
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await thread.redraw(record.id)
+    assert "card" in slack.ours()
+
+
+async def test_a_recalled_case_is_linked_to_its_thread(slack: Slack, db: Database, thread: Thread) -> None:
+    first = await opened(db, "C0ALERTS", "1763866800.000100")
+    await first.state("resolved")
+    async with db.transaction() as conn:
+        later, _ = await incidents.open_or_join(
+            conn, "g2", samples.ALERT, "C0ALERTS", await slack.alert(), samples.at(90)
+        )
+    record = Record(db, later.id)
+    recalled = samples.DIAGNOSIS.recalled[0].model_copy(update={"incident_id": first.id})
+    diagnosis = samples.DIAGNOSIS.model_copy(update={"recalled": (recalled,)})
+    await record.add("diagnosed", {"diagnosis": diagnosis.model_dump(mode="json")}, 95)
+    await thread.redraw(record.id)
+    assert "/archives/C0ALERTS/p1763866800000100|" in str(slack.ours()["card"]["blocks"])
+
+
+async def test_a_sentence_is_said_once_per_key(slack: Slack, thread: Thread) -> None:
+    ts = await slack.alert()
+    for _ in range(2):
+        await thread.say("C0ALERTS", ts, "unreadable:x", "I could not read this <!channel>")
+    assert slack.ours()["unreadable:x"]["text"] == "I could not read this &lt;!channel>"
+
+
+@pytest.mark.parametrize("stage", ["diagnosed", "proposed", "applied", "recovered", "worse", "resolved", "postmortem"])
+async def test_every_stage_is_taken_by_a_strict_slack(slack: Slack, db: Database, thread: Thread, stage: str) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await record.diagnosed()
+    if stage != "diagnosed":
+        await record.proposed()
+    if stage in ("applied", "recovered", "worse", "resolved", "postmortem"):
+        await record.add("run_ended", samples.outcome(), 32)
+    if stage in ("recovered", "worse", "resolved", "postmortem"):
+        await record.add("verified", samples.verified("worse" if stage == "worse" else "recovered"), 50)
+    if stage in ("resolved", "postmortem"):
+        await record.state("resolved")
+    if stage == "postmortem":
+        await record.add("postmortem_drafted", {"by": "U0DANA", "text": "x"}, 70, "U0DANA")
+    await thread.redraw(record.id)
+    assert all(message["blocks"] for message in slack.ours().values())
+    expected = {"diagnosed": 1, "proposed": 2, "applied": 3, "recovered": 3, "worse": 4, "resolved": 4, "postmortem": 5}
+    assert len(slack.ours()) == expected[stage]
