@@ -55,6 +55,8 @@ class Kube:
         """Return the object or list at *path*; read again once when the connection broke."""
         try:
             return await self._json("GET", path, query)
+        except _Slow:
+            raise
         except _Broken:
             return await self._json("GET", path, query)
 
@@ -146,7 +148,7 @@ class Kube:
 
     def _request(self, method: str, where: str, body: Any, content_type: str) -> bytes:
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError, NewConnectionError
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, TimeoutError
 
         client = self._client
         tried = f"Kubernetes {method} {where}"
@@ -157,8 +159,10 @@ class Kube:
                 method, client.configuration.host + where, headers, body=body, _request_timeout=self._timeout
             ).response
             raw = self._body(answer, tried)
-        except NewConnectionError as exc:  # nothing was sent
+        except (NewConnectionError, ConnectTimeoutError) as exc:  # nothing was sent
             raise Temporary(f"{tried}: cannot connect: {exc}; check the cluster's address") from exc
+        except TimeoutError as exc:
+            raise _Slow(f"{tried}: timed out after {self._timeout:g} s") from exc
         except (HTTPError, OSError) as exc:
             raise _Broken(f"{tried}: {type(exc).__name__}: {exc}") from exc
         except ApiException as exc:
@@ -179,7 +183,7 @@ class Kube:
                 if size > MAX_BYTES:
                     raise Permanent(f"{tried}: the answer is larger than {MAX_BYTES // 2**20} MiB")
                 if time.monotonic() > until:
-                    raise _Broken(f"{tried}: not all of the answer came within {self._timeout:g} s")
+                    raise _Slow(f"{tried}: timed out: not all of the answer came within {self._timeout:g} s")
                 chunks.append(chunk)
         finally:
             answer.release_conn()
@@ -188,6 +192,10 @@ class Kube:
 
 class _Broken(Temporary):
     """The request may have arrived; no answer that can be read came back."""
+
+
+class _Slow(_Broken):
+    """No answer in time; reading again would only take as long again."""
 
 
 def _refused(status: int, raw: bytes, tried: str, retry_after: str) -> Temporary | Permanent:
