@@ -15,7 +15,9 @@ from bot.intake import asked
 from bot.settings import Settings
 from tools.records import Alert, Evidence
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a log line must not drive a terminal
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)  # a log line must not drive a terminal
 
 
 def main(config: Path | None, service: str, alert_name: str, *, as_json: bool, debug: bool) -> None:
@@ -33,7 +35,9 @@ async def _investigate(settings: Settings, service: str, alert_name: str, *, qui
 
     async def show(evidence: Evidence) -> None:
         if not quiet:
-            typer.echo(_plain(f"  {evidence.tool}: {evidence.error or evidence.summary or 'nothing unusual'}"), err=True)
+            typer.echo(
+                _plain(f"  {evidence.tool}: {evidence.error or evidence.summary or 'nothing unusual'}"), err=True
+            )
 
     async with compose.base(settings) as parts:
         return await compose.investigator(parts)(_placed(alert, settings), show)
