@@ -37,7 +37,6 @@ _AFTER: Mapping[Result, ProposalState] = {
     "unknown": "unknown",
 }
 LOOKS = 3  # for the stamp, after an answer was lost
-LOOK_EVERY_S = 1.0
 
 
 def proposal_digest(incident_id: int, action: str, params: Mapping[str, Scalar], plan: Plan) -> str:
@@ -85,13 +84,14 @@ async def run_approved(
     started: Started,
     ended: Ended,
     clock: Callable[[], datetime],
+    look_every_s: float = 1.0,
 ) -> Outcome | None:
     """Claim the approved proposal of this *digest* and carry it out; None when it is not (or no longer) ours to run.
 
     *started* is awaited in the transaction that claims, *ended* in the one that stores the outcome; both write audit
     rows on the connection given. Outcomes: ``applied``; ``refused``: the target is no longer what was shown, plan it
     again; ``failed``: the API server said no and nothing was changed; ``unknown``: the answer is lost, a human must look.
-    Raises Temporary while another process works on it, or when the database is away: call again, it is safe.
+    A lost answer is looked for LOOKS times, *look_every_s* seconds apart. Raises Temporary while another process works on it, or when the database is away: call again, it is safe.
     """
     async with alone(db, proposal_id) as mine:
         if not mine:
@@ -101,14 +101,14 @@ async def run_approved(
             if proposal:
                 await started(conn, proposal)
         if proposal:
-            result, detail = await _carry_out(kube, proposal)
+            result, detail = await _carry_out(kube, proposal, look_every_s)
         else:
             async with db.connection() as conn:
                 left = await proposals.get(conn, proposal_id)
             if left.state != "running" or left.digest != digest:
                 return None
             proposal = left
-            result, detail = await _look_after(kube, proposal)
+            result, detail = await _look_after(kube, proposal, look_every_s)
         return await _store(db, ended, Outcome(proposal_id=proposal.id, result=result, detail=detail, at=clock()))
 
 
@@ -119,7 +119,7 @@ async def _store(db: Database, ended: Ended, outcome: Outcome) -> Outcome:
     return outcome
 
 
-async def _carry_out(kube: Kube, proposal: Proposal) -> tuple[Result, str]:
+async def _carry_out(kube: Kube, proposal: Proposal, look_every_s: float) -> tuple[Result, str]:
     """Write once; every way it can end is an outcome."""
     if proposal_digest(proposal.incident_id, proposal.action, proposal.params, proposal.plan) != proposal.digest:
         return "failed", "the stored proposal is not what its digest says; nothing was changed"
@@ -130,17 +130,18 @@ async def _carry_out(kube: Kube, proposal: Proposal) -> tuple[Result, str]:
     except TargetChanged as exc:
         return "refused", redact(str(exc))
     except LostAnswer as exc:
-        return await _looked_for(kube, proposal, redact(str(exc)))
+        return await _looked_for(kube, proposal, redact(str(exc)), look_every_s)
     except TocsinError as exc:
         return "failed", redact(f"{exc}; nothing was changed")
 
 
-async def _look_after(kube: Kube, proposal: Proposal) -> tuple[Result, str]:
+async def _look_after(kube: Kube, proposal: Proposal, look_every_s: float) -> tuple[Result, str]:
     """Settle a run whose worker died: look, never write."""
-    return await _looked_for(kube, proposal, "the process that carried it out ended before it could say how it went")
+    why = "the process that carried it out ended before it could say how it went"
+    return await _looked_for(kube, proposal, why, look_every_s)
 
 
-async def _looked_for(kube: Kube, proposal: Proposal, why: str) -> tuple[Result, str]:
+async def _looked_for(kube: Kube, proposal: Proposal, why: str, look_every_s: float) -> tuple[Result, str]:
     said = "its mark is not on the target"
     for _ in range(LOOKS):
         try:
@@ -148,7 +149,7 @@ async def _looked_for(kube: Kube, proposal: Proposal, why: str) -> tuple[Result,
                 return "applied", f"found on the target by its mark; {why}"
         except TocsinError as exc:
             said = f"the target could not be read: {redact(str(exc))}"
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(look_every_s)
     return (
         "unknown",
         f"{why}; {said}. Look at {proposal.plan.target} before anything else is done; it is not tried again",
