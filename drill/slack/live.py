@@ -86,6 +86,7 @@ class Page:
         return {
             "seq": self.feed.seq,
             "me": user,
+            "connected": self.state.connected,
             "team": people.TEAM_NAME,
             "bot": {"user": people.BOT_USER, "id": people.BOT_ID},
             "users": [asdict(item) for item in state.users.values()],

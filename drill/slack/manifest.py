@@ -64,9 +64,6 @@ class Manifest:
         Command("/diagnose", "[service]", "Say what is wrong with a service now"),
         Command("/tocsin", "[help | status | incidents]", "Ask Tocsin about itself"),
     )
-    shortcuts: tuple[Shortcut, ...] = (
-        Shortcut("diagnose_message", "Diagnose this", "message"),
-        Shortcut("diagnose_service", "Diagnose a service", "global"),
-    )
+    shortcuts: tuple[Shortcut, ...] = (Shortcut("diagnose_message", "Diagnose this", "message"),)
     events: tuple[str, ...] = EVENTS
     scopes: tuple[str, ...] = SCOPES

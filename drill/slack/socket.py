@@ -57,6 +57,7 @@ class Sockets:
     def _notify(self) -> None:
         self.changed.set()
         self.changed = asyncio.Event()
+        self.state.connected = len(self.open)
         self.state.live({"kind": "presence", "connected": len(self.open)})
 
     def _hello(self) -> JsonDict:

@@ -78,6 +78,7 @@ class State:
     signing_secret: str = "drill-signing-secret"
     verification_token: str = "drill-verification-token"
     scopes: tuple[str, ...] = ()
+    connected: int | None = None  # open Socket Mode connections; None while nothing connected or in HTTP mode
     users: dict[str, User] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
