@@ -34,6 +34,7 @@ PROMPT = Path(__file__).parent / "prompts" / "diagnosis.md"
 SUBMIT = "submit_diagnosis"
 CORRECTIONS = 2  # how often a wrong submission, or prose, is sent back
 DESCRIPTION_CHARS = 160
+LOOK_CHARS = 3000  # of one answer to the model; people see up to the tools' own cap
 # What a broken or lying endpoint makes the client and LlamaIndex raise: transport and status errors, a body that is not
 # JSON or not a completion (attribute, key and type errors inside the client), arguments that do not parse.
 BROKEN = (
@@ -103,7 +104,7 @@ class Session:
         cap = self.limits.body_chars
         seen = await look(tool, scope, id_, seconds=self.limits.tool_s, clock=self.clock, cap=cap)
         self.evidence[int(id_[1:]) - 1] = seen
-        return fence.evidence_text(seen, cap), False
+        return fence.evidence_text(seen, LOOK_CHARS), False
 
     def _scope(self, given: Mapping[str, Any]) -> Scope | None:
         service = str(given.get("service") or self.facts.scope.service)

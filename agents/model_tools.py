@@ -14,7 +14,7 @@ LOOK = {
     "type": "object",
     "properties": {
         "service": {"type": "string"},
-        "minutes": {"type": "integer", "description": "window before now, 1-180"},
+        "minutes": {"type": "integer"},
     },
     "required": ["service"],
 }
