@@ -1,0 +1,1 @@
+"""An in-memory Kubernetes whose pods behave as their spec says."""

@@ -1,0 +1,69 @@
+"""The practice cluster as one thing: store, controllers and kubelet, moved on by `step`; owned by the world."""
+
+import random
+
+from drill.cluster import baseline, defaults, kinds
+from drill.cluster.catalogue import Catalogue
+from drill.cluster.container import Sink
+from drill.cluster.deployments import Deployments
+from drill.cluster.endpoints import EndpointsController
+from drill.cluster.events import Recorder
+from drill.cluster.kubelet import Kubelet
+from drill.cluster.objects import Clock, Obj
+from drill.cluster.replicasets import ReplicaSets
+from drill.cluster.store import Store
+
+_BY_PLURAL = {kind.plural: kind for kind in kinds.KINDS}
+_EXPIRE_EVERY_S = 60.0
+
+
+class Cluster:
+    """Everything inside the cluster; what a client sees of it is kubernetes_api.py."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock, rng: random.Random, sink: Sink) -> None:
+        self.catalogue, self.clock = catalogue, clock
+        self.store = Store(clock, rng)
+        self.events = Recorder(self.store)
+        self.kubelet = Kubelet(self.store, self.events, catalogue, sink)
+        self._deployments = Deployments(self.store, self.events)
+        self._replica_sets = ReplicaSets(self.store, self.events)
+        self._endpoints = EndpointsController(self.store)
+        self._settled = -1
+        self._expire_at = 0.0
+
+    def build(self) -> None:
+        """Create the baseline: nodes, namespaces, services and their Deployments."""
+        for node in baseline.nodes():
+            self.store.create(kinds.NODES, node)
+        spaces = {service.namespace for service in self.catalogue.services.values()}
+        for name in sorted({"default", "kube-system"} | spaces):
+            labels = {"kubernetes.io/metadata.name": name}
+            space = {"metadata": {"name": name, "labels": labels}, "spec": {}, "status": {"phase": "Active"}}
+            self.store.create(kinds.NAMESPACES, space)
+        for plural, obj in baseline.objects(self.catalogue):
+            kind = _BY_PLURAL[plural]
+            defaults.apply(kind, obj)
+            self.store.create(kind, obj)
+
+    def step(self) -> None:
+        """Let the kubelet and the controllers act on what is due now; controllers rest while nothing changes."""
+        self.kubelet.step()
+        for _ in range(4):  # one controller's write is the next one's input
+            if self.store.version == self._settled:
+                break
+            before = self.store.version
+            self._deployments.reconcile()
+            self._replica_sets.reconcile()
+            self._endpoints.reconcile()
+            if self.store.version == before:
+                self._settled = before
+        if self.clock() >= self._expire_at:
+            self._expire_at = self.clock() + _EXPIRE_EVERY_S
+            self.events.expire()
+            self._settled = -1  # also looks at deadlines that pass without any change
+
+    def ready_pods(self, service: str, namespace: str) -> list[Obj]:
+        """The pods a Service sends requests to."""
+        endpoints = self.store.find(kinds.ENDPOINTS, namespace, service)
+        names = [a["targetRef"]["name"] for s in (endpoints or {}).get("subsets", ()) for a in s.get("addresses", ())]
+        return [pod for name in names if (pod := self.store.find(kinds.PODS, namespace, name))]

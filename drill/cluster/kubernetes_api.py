@@ -1,0 +1,240 @@
+"""The Kubernetes HTTP API over the practice cluster: authentication, RBAC, discovery, reading, watching, writing.
+
+Mounted by the app under /kubernetes; kubectl and the official client libraries speak to it.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import yaml
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from drill.cluster import kinds, tables
+from drill.cluster.objects import ApiError, Obj, clone
+from drill.cluster.rbac import Identities, Identity, forbidden
+from drill.cluster.requests import Target, field_selector, fields_match, label_selector, selects, target
+from drill.cluster.store import Change, Store
+from drill.cluster.writes import APPLY, Writes, scale_of
+
+PodLog = Callable[[Obj, Request], str]
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_VERSION = {"major": "1", "minor": "33", "gitVersion": "v1.33.4", "gitCommit": "drill", "gitTreeState": "clean",
+            "buildDate": "2025-08-13T14:21:22Z", "goVersion": "go1.24.5", "compiler": "gc", "platform": "linux/amd64"}  # fmt: skip
+
+
+class KubernetesApi:
+    """Answers every path under /kubernetes; *nudge* is called after each write so that controllers act at once."""
+
+    def __init__(self, store: Store, identities: Identities, pod_log: PodLog, nudge: Callable[[], None]) -> None:
+        self._store, self._identities, self._pod_log, self._nudge = store, identities, pod_log, nudge
+        self._writes = Writes(store)
+        self._closing = asyncio.Event()
+
+    def routes(self) -> list[BaseRoute]:
+        """The one catch-all route."""
+        return [Route("/kubernetes/{path:path}", self.serve, methods=_METHODS)]
+
+    def close(self) -> None:
+        """End every open watch."""
+        self._closing.set()
+
+    async def serve(self, request: Request) -> Response:
+        """One request; a refusal is a Status object."""
+        try:
+            who = self._identities.of(request.headers.get("authorization", ""))
+            return await self._answer(request, who, "/" + request.path_params["path"])
+        except ApiError as error:
+            return JSONResponse(error.status(), status_code=error.code)
+
+    async def _answer(self, request: Request, who: Identity, path: str) -> Response:
+        plain = _plain(path.rstrip("/"))
+        if plain is not None:
+            return plain
+        parts = path.strip("/").split("/")
+        if parts[-1] in kinds.REVIEWS.values() and request.method == "POST":
+            return JSONResponse(_review(who, parts[-1], await _body(request)), status_code=201)
+        asked = target(request.method, path, request.query_params)
+        if asked is None:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        if not who.may(asked.verb, asked.kind.group, asked.kind.plural, asked.subresource):
+            raise forbidden(who, asked.verb, asked.kind.group, asked.resource, asked.namespace, asked.name)
+        if request.method in ("GET", "HEAD"):
+            return self._read(request, asked)
+        answer = await self._write(request, asked)
+        self._nudge()
+        return answer
+
+    def _read(self, request: Request, asked: Target) -> Response:
+        if asked.verb == "watch":
+            return StreamingResponse(self._watch(request, asked), media_type="application/json")
+        if asked.verb == "list":
+            return self._list(request, asked)
+        obj = self._store.get(asked.kind, asked.namespace, asked.name)
+        if asked.subresource == "log":
+            return PlainTextResponse(self._pod_log(obj, request))
+        if asked.subresource == "scale":
+            return JSONResponse(scale_of(obj))
+        if tables.wanted(request):
+            return JSONResponse(tables.table(asked.kind, [obj], self._store.clock(), str(self._store.version)))
+        return JSONResponse(obj)
+
+    def _list(self, request: Request, asked: Target) -> Response:
+        query = request.query_params
+        keep = _filter(request)
+        rows = [obj for obj in self._store.list(asked.kind, asked.namespace) if keep(obj)]
+        start = _number(query.get("continue", "0").partition(":")[0], "continue")
+        limit = _number(query.get("limit", "0"), "limit")
+        end = start + limit if limit else len(rows)
+        meta: Obj = {"resourceVersion": str(self._store.version)}
+        if end < len(rows):
+            meta |= {"continue": f"{end}:{self._store.version}", "remainingItemCount": len(rows) - end}
+        page = rows[start:end]
+        if tables.wanted(request):
+            drawn = tables.table(asked.kind, page, self._store.clock(), str(self._store.version))
+            return JSONResponse(drawn | {"metadata": meta})
+        body = {"kind": f"{asked.kind.kind}List", "apiVersion": asked.kind.api_version, "metadata": meta}
+        return JSONResponse(body | {"items": page})
+
+    async def _watch(self, request: Request, asked: Target) -> AsyncIterator[bytes]:
+        query, keep = request.query_params, _filter(request)
+        queue = self._store.subscribe(asked.kind)
+        as_table = tables.wanted(request)
+        deadline = asyncio.get_running_loop().time() + float(query.get("timeoutSeconds") or 1800)
+        try:
+            for what, obj in self._first(asked, query.get("resourceVersion", "")):
+                if _concerns(asked, obj) and keep(obj):
+                    yield self._line(asked, what, obj, as_table=as_table)
+            while not self._closing.is_set():
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return
+                try:
+                    change: Change = await asyncio.wait_for(queue.get(), min(left, 1.0))
+                except TimeoutError:
+                    continue
+                if _concerns(asked, change[3]) and keep(change[3]):
+                    yield self._line(asked, change[2], change[3], as_table=as_table)
+        except ApiError as error:
+            yield json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n"
+        finally:
+            self._store.unsubscribe(queue)
+
+    def _first(self, asked: Target, version: str) -> list[tuple[str, Obj]]:
+        if version in ("", "0"):
+            return [("ADDED", obj) for obj in self._store.list(asked.kind, asked.namespace)]
+        return [(what, obj) for _, _, what, obj in self._store.since(asked.kind, _number(version, "resourceVersion"))]
+
+    def _line(self, asked: Target, what: str, obj: Obj, *, as_table: bool) -> bytes:
+        shown = tables.table(asked.kind, [obj], self._store.clock(), str(self._store.version)) if as_table else obj
+        return json.dumps({"type": what, "object": shown}).encode() + b"\n"
+
+    async def _write(self, request: Request, asked: Target) -> Response:
+        dry_run = _dry_run(request)
+        manager = request.query_params.get("fieldManager") or _default_manager(request)
+        if asked.verb == "delete":
+            options = await _body(request) if await request.body() else {}
+            grace = options.get("gracePeriodSeconds", request.query_params.get("gracePeriodSeconds"))
+            gone = self._writes.delete(asked, grace=None if grace is None else float(grace), dry_run=dry_run)
+            return JSONResponse(gone)
+        body = await _body(request)
+        if asked.verb == "create" and not asked.name:
+            made = self._writes.create(asked, body, manager=manager, dry_run=dry_run)
+            return JSONResponse(made, status_code=201)
+        if asked.verb == "update" and asked.name:
+            return JSONResponse(self._writes.update(asked, body, manager=manager, dry_run=dry_run))
+        if asked.verb == "patch" and asked.name:
+            kind = request.headers.get("content-type", "").partition(";")[0].strip()
+            if kind == APPLY:
+                manager = request.query_params.get("fieldManager", "")
+            force = request.query_params.get("force", "") in ("true", "1")
+            known = self._store.find(asked.kind, asked.namespace, asked.name)
+            done = self._writes.patch(asked, body, kind, manager=manager, force=force, dry_run=dry_run)
+            return JSONResponse(done, status_code=200 if known else 201)
+        if asked.subresource == "eviction":
+            plain = Target(asked.kind, asked.namespace, asked.name, "", "delete")
+            self._writes.delete(plain, grace=None, dry_run=dry_run)
+            return JSONResponse(
+                {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
+                status_code=201,
+            )
+        raise ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+def _plain(path: str) -> Response | None:
+    """Health, version and discovery."""
+    if path in ("/healthz", "/readyz", "/livez"):
+        return PlainTextResponse("ok")
+    if path == "/version":
+        return JSONResponse(_VERSION)
+    if path == "/api":
+        return JSONResponse({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+    if path == "/apis":
+        return JSONResponse(kinds.group_list())
+    parts = path.strip("/").split("/")
+    found: Obj | None = None
+    if parts[0] == "api" and len(parts) == 2:
+        found = kinds.resource_list("", parts[1])
+    elif parts[0] == "apis" and len(parts) == 2:
+        found = kinds.group(parts[1])
+    elif parts[0] == "apis" and len(parts) == 3:
+        found = kinds.resource_list(parts[1], parts[2])
+    return JSONResponse(found) if found else None
+
+
+def _review(who: Identity, plural: str, body: Obj) -> Obj:
+    answer = clone(body)
+    if plural == "selfsubjectreviews":
+        return answer | {"status": {"userInfo": {"username": who.user, "groups": ["system:authenticated"]}}}
+    asked = (body.get("spec") or {}).get("resourceAttributes") or {}
+    allowed = who.may(
+        asked.get("verb", ""), asked.get("group", ""), asked.get("resource", ""), asked.get("subresource", "")
+    )
+    return answer | {"status": {"allowed": allowed} | ({} if allowed else {"reason": "no rule allows it"})}
+
+
+async def _body(request: Request) -> Any:
+    raw = await request.body()
+    try:
+        return yaml.safe_load(raw) if "yaml" in request.headers.get("content-type", "") else json.loads(raw)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ApiError(400, "BadRequest", f"the body of the request could not be read: {error}") from error
+
+
+def _dry_run(request: Request) -> bool:
+    values = request.query_params.getlist("dryRun")
+    if any(value != "All" for value in values):
+        message = (
+            f'PatchOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: {values}: supported values: "All"'
+        )
+        raise ApiError(422, "Invalid", message)
+    return bool(values)
+
+
+def _default_manager(request: Request) -> str:
+    return request.headers.get("user-agent", "unknown").partition("/")[0] or "unknown"
+
+
+def _filter(request: Request) -> Callable[[Obj], bool]:
+    labels = label_selector(request.query_params.get("labelSelector", ""))
+    fields = field_selector(request.query_params.get("fieldSelector", ""))
+
+    def keep(obj: Obj) -> bool:
+        return selects(labels, obj["metadata"].get("labels") or {}) and fields_match(fields, obj)
+
+    return keep
+
+
+def _concerns(asked: Target, obj: Obj) -> bool:
+    meta = obj["metadata"]
+    return asked.namespace in ("", meta.get("namespace", "")) and asked.name in ("", meta["name"])
+
+
+def _number(text: str, what: str) -> int:
+    try:
+        return int(text or 0)
+    except ValueError as error:
+        raise ApiError(400, "BadRequest", f"invalid {what}: {text!r}") from error

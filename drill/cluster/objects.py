@@ -1,0 +1,160 @@
+"""Small helpers over Kubernetes objects as JSON, used by the controllers and by the API."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+Obj = dict[str, Any]
+Clock = Callable[[], float]
+"""Seconds since the epoch; injected so that tests can step through time."""
+
+_SAFE = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIXES = {
+    "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One served resource: where it lives in the API and how it is called."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    short: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = field(default=("status",))
+
+    @property
+    def api_version(self) -> str:
+        """``v1`` or ``apps/v1``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """``deployments.apps``, as error messages name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+class ApiError(Exception):
+    """A refusal in the API server's own words: HTTP *code*, *reason* and *message*."""
+
+    def __init__(self, code: int, reason: str, message: str, details: Obj | None = None) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message, self.details = code, reason, message, details or {}
+
+    def status(self) -> Obj:
+        """The Status object that goes over the wire."""
+        body: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        body |= {"message": self.message, "reason": self.reason}
+        if self.details:
+            body["details"] = self.details
+        return body | {"code": self.code}
+
+
+def not_found(kind: Kind, name: str) -> ApiError:
+    """404 as the API server words it."""
+    details = {"name": name, "group": kind.group, "kind": kind.plural}
+    return ApiError(404, "NotFound", f'{kind.qualified} "{name}" not found', {k: v for k, v in details.items() if v})
+
+
+def invalid(kind: Kind, name: str, path: str, problem: str) -> ApiError:
+    """422 as the API server words it; *path* is the field, *problem* starts with ``Invalid value: ...`` or the like."""
+    cause = {
+        "reason": "FieldValueRequired" if problem.startswith("Required") else "FieldValueInvalid",
+        "message": problem,
+        "field": path,
+    }
+    details: Obj = {"name": name, "group": kind.group, "kind": kind.kind, "causes": [cause]}
+    return ApiError(422, "Invalid", f'{kind.kind}.{kind.group} "{name}" is invalid: {path}: {problem}', details)
+
+
+def iso(at: float) -> str:
+    """RFC 3339 in whole seconds, as object metadata has it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_iso(text: str) -> float:
+    """Seconds since the epoch."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def quantity(text: object) -> float:
+    """A Kubernetes quantity (``250m``, ``128Mi``) as a number; ValueError when it is none."""
+    raw = str(text).strip()
+    digits = raw.rstrip("numkMGTPEi")
+    suffix = raw[len(digits) :]
+    if suffix not in _SUFFIXES or not digits:
+        message = f"not a quantity: {raw!r}"
+        raise ValueError(message)
+    return float(digits) * _SUFFIXES[suffix]
+
+
+def safe_hash(value: object, length: int = 10) -> str:
+    """A name-safe hash of any JSON value, in the alphabet Kubernetes uses for pod-template-hash."""
+    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
+    return "".join(_SAFE[byte % len(_SAFE)] for byte in digest[:length])
+
+
+def owner_uid(obj: Obj) -> str:
+    """The uid of the controlling owner, or ""."""
+    for ref in obj["metadata"].get("ownerReferences", ()):
+        if ref.get("controller"):
+            return str(ref["uid"])
+    return ""
+
+
+def owner_reference(obj: Obj) -> Obj:
+    """A controlling reference to *obj*."""
+    meta = obj["metadata"]
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def matches_labels(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether *labels* satisfy a LabelSelector (matchLabels and matchExpressions)."""
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_expression(each, labels) for each in selector.get("matchExpressions") or ())
+
+
+def _expression(each: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    present, values = each["key"] in labels, each.get("values") or ()
+    match each["operator"]:
+        case "In":
+            return present and labels[each["key"]] in values
+        case "NotIn":
+            return not present or labels[each["key"]] not in values
+        case "Exists":
+            return present
+        case _:
+            return not present
+
+
+def condition(obj: Obj, kind: str) -> Obj | None:
+    """The condition of that type, or None."""
+    found: Obj | None = next((c for c in obj.get("status", {}).get("conditions", ()) if c["type"] == kind), None)
+    return found
+
+
+def is_ready(pod: Obj) -> bool:
+    """A pod that serves: ready and not on its way out."""
+    ready = condition(pod, "Ready")
+    return ready is not None and ready["status"] == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def clone(obj: Obj) -> Obj:
+    """A deep copy; objects in the store are never changed in place."""
+    return copy.deepcopy(obj)

@@ -1,0 +1,93 @@
+"""Who may do what in the practice cluster: two identities for Tocsin and one for the person at the keyboard.
+
+The rules are what a cluster's RBAC would give: the reader sees everything except secrets, the actor may change
+Deployments and their scale and little else. Called by the API for every request.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drill.cluster.objects import ApiError
+
+Rule = tuple[Sequence[str], Sequence[str], Sequence[str]]
+"""(verbs, API groups, resources); ``*`` is any, a subresource is ``deployments/scale``."""
+
+_LOOK = ("get", "list", "watch")
+_REVIEWS: Rule = (
+    ("create",),
+    ("authorization.k8s.io", "authentication.k8s.io"),
+    ("selfsubjectaccessreviews", "selfsubjectreviews"),
+)
+READER_RULES: tuple[Rule, ...] = ((_LOOK, ("*",), ("*",)), _REVIEWS)
+ACTOR_RULES: tuple[Rule, ...] = (
+    (("get", "list", "patch"), ("apps",), ("deployments",)),
+    (("get", "patch", "update"), ("apps",), ("deployments/scale",)),
+    (("get", "list"), ("apps",), ("replicasets",)),
+    (("get", "list"), ("",), ("pods", "events")),
+    _REVIEWS,
+)
+ADMIN_RULES: tuple[Rule, ...] = ((("*",), ("*",), ("*",)),)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One bearer token's holder."""
+
+    user: str
+    rules: tuple[Rule, ...]
+    secrets: bool = False
+
+    def may(self, verb: str, group: str, resource: str, subresource: str = "") -> bool:
+        """Whether a rule allows it; secrets need more than a wildcard."""
+        if resource == "secrets" and not self.secrets:
+            return False
+        full = f"{resource}/{subresource}" if subresource else resource
+        return any(
+            _in(verb, verbs) and _in(group, groups) and _in(full, resources) for verbs, groups, resources in self.rules
+        )
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The three bearer tokens of one practice cluster."""
+
+    reader: str
+    actor: str
+    admin: str
+
+
+class Identities:
+    """Finds the identity behind an Authorization header."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        account = "system:serviceaccount:tocsin:"
+        self._by_token = {
+            tokens.reader: Identity(f"{account}tocsin-reader", READER_RULES),
+            tokens.actor: Identity(f"{account}tocsin-actor", ACTOR_RULES),
+            tokens.admin: Identity("kubernetes-admin", ADMIN_RULES, secrets=True),
+        }
+
+    def of(self, authorization: str) -> Identity:
+        """The identity; ApiError 401 for a missing or unknown token."""
+        scheme, _, token = authorization.partition(" ")
+        found = self._by_token.get(token.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+        return found
+
+
+def forbidden(who: Identity, verb: str, group: str, resource: str, namespace: str, name: str) -> ApiError:
+    """403 in the API server's words; *resource* carries the subresource."""
+    plain = resource.split("/", maxsplit=1)[0]
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    kind = f"{plain}.{group}" if group else plain
+    target = f'{kind} "{name}"' if name else kind
+    message = (
+        f'{target} is forbidden: User "{who.user}" cannot {verb} resource "{resource}" in API group "{group}" {where}'
+    )
+    details = {"name": name, "group": group, "kind": plain}
+    return ApiError(403, "Forbidden", message, {k: v for k, v in details.items() if v})
+
+
+def _in(value: str, allowed: Sequence[str]) -> bool:
+    return "*" in allowed or value in allowed

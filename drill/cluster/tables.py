@@ -1,0 +1,122 @@
+"""The columns that kubectl prints, as the server-side Table of meta.k8s.io/v1; used by kubernetes_api.py."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+
+from drill.cluster import kinds
+from drill.cluster.objects import Kind, Obj, condition, from_iso
+
+Row = Callable[[Obj, float], list[object]]
+
+
+def wanted(request: Request) -> bool:
+    """Whether the client asked for a Table, as kubectl get does."""
+    return "as=Table" in request.headers.get("accept", "")
+
+
+def table(kind: Kind, rows: list[Obj], now: float, version: str) -> Obj:
+    """The Table of some objects; each row carries the object's metadata."""
+    names, cells = _COLUMNS.get(kind, (["Name", "Age"], _plain))
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": version},
+        "columnDefinitions": [
+            {
+                "name": name,
+                "type": "string",
+                "format": "name" if name == "Name" else "",
+                "description": "",
+                "priority": 0,
+            }
+            for name in names
+        ],
+        "rows": [
+            {
+                "cells": cells(obj, now),
+                "object": {
+                    "kind": "PartialObjectMetadata",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": obj["metadata"],
+                },
+            }
+            for obj in rows
+        ],
+    }
+
+
+def age(obj: Obj, now: float) -> str:
+    """``45s``, ``12m``, ``3h20m``, ``5d``."""
+    return _span(now - from_iso(obj["metadata"]["creationTimestamp"]))
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    if whole < 120:
+        return f"{whole}s"
+    if whole < 7200:
+        return f"{whole // 60}m"
+    if whole < 172800:
+        return f"{whole // 3600}h"
+    return f"{whole // 86400}d"
+
+
+def _plain(obj: Obj, now: float) -> list[object]:
+    return [obj["metadata"]["name"], age(obj, now)]
+
+
+def pod_status(obj: Obj) -> str:
+    """The word in kubectl's STATUS column."""
+    if "deletionTimestamp" in obj["metadata"]:
+        return "Terminating"
+    states = obj["status"].get("containerStatuses", [])
+    waiting = (s["state"]["waiting"]["reason"] for s in states if "waiting" in s["state"])
+    return str(next(waiting, obj["status"].get("phase", "Pending")))
+
+
+def _pod(obj: Obj, now: float) -> list[object]:
+    states, why = obj["status"].get("containerStatuses", []), pod_status(obj)
+    ready = f"{sum(s['ready'] for s in states)}/{len(obj['spec']['containers'])}"
+    return [obj["metadata"]["name"], ready, why, str(sum(s["restartCount"] for s in states)), age(obj, now)]
+
+
+def _deployment(obj: Obj, now: float) -> list[object]:
+    status = obj.get("status", {})
+    ready = f"{status.get('readyReplicas', 0)}/{obj['spec']['replicas']}"
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    return [obj["metadata"]["name"], ready, updated, available, age(obj, now)]
+
+
+def _replica_set(obj: Obj, now: float) -> list[object]:
+    status = obj.get("status", {})
+    counts = [obj["spec"]["replicas"], status.get("replicas", 0), status.get("readyReplicas", 0)]
+    return [obj["metadata"]["name"], *counts, age(obj, now)]
+
+
+def _service(obj: Obj, now: float) -> list[object]:
+    ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in obj["spec"]["ports"])
+    return [obj["metadata"]["name"], "ClusterIP", obj["spec"].get("clusterIP", ""), "<none>", ports, age(obj, now)]
+
+
+def _node(obj: Obj, now: float) -> list[object]:
+    ready = condition(obj, "Ready")
+    word = "Ready" if ready and ready["status"] == "True" else "NotReady"
+    word += ",SchedulingDisabled" if obj["spec"].get("unschedulable") else ""
+    return [obj["metadata"]["name"], word, "<none>", age(obj, now), obj["status"]["nodeInfo"]["kubeletVersion"]]
+
+
+def _event(obj: Obj, now: float) -> list[object]:
+    about = obj["involvedObject"]
+    seen = _span(now - from_iso(obj["lastTimestamp"]))
+    return [seen, obj["type"], obj["reason"], f"{about['kind'].lower()}/{about['name']}", obj["message"]]
+
+
+_COLUMNS: dict[Kind, tuple[list[str], Row]] = {
+    kinds.PODS: (["Name", "Ready", "Status", "Restarts", "Age"], _pod),
+    kinds.DEPLOYMENTS: (["Name", "Ready", "Up-to-date", "Available", "Age"], _deployment),
+    kinds.REPLICASETS: (["Name", "Desired", "Current", "Ready", "Age"], _replica_set),
+    kinds.SERVICES: (["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"], _service),
+    kinds.NODES: (["Name", "Status", "Roles", "Age", "Version"], _node),
+    kinds.EVENTS: (["Last Seen", "Type", "Reason", "Object", "Message"], _event),
+}

@@ -1,0 +1,188 @@
+"""Creating, updating, patching, scaling and deleting through the Kubernetes API; called by kubernetes_api.py."""
+
+from typing import Any
+
+from drill.cluster import defaults, kinds, managed, patches
+from drill.cluster.objects import ApiError, Obj, clone, iso, not_found
+from drill.cluster.requests import Target
+from drill.cluster.store import Store
+
+APPLY = "application/apply-patch+yaml"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_MERGE = "application/merge-patch+json"
+_JSON = "application/json-patch+json"
+
+
+class Writes:
+    """Write operations over the store, each with an optional dry-run that leaves nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, target: Target, body: Obj, *, manager: str, dry_run: bool) -> Obj:
+        """POST to a collection."""
+        self._same_kind(target, body)
+        fresh = clone(body)
+        meta = fresh.setdefault("metadata", {})
+        if target.kind.namespaced:
+            if meta.setdefault("namespace", target.namespace) != target.namespace:
+                raise ApiError(
+                    400, "BadRequest", "the namespace of the provided object does not match the namespace sent"
+                )
+            self._store.get(kinds.NAMESPACES, "", target.namespace)
+        for key in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
+            meta.pop(key, None)
+        if target.kind in (kinds.DEPLOYMENTS, kinds.REPLICASETS):
+            fresh.pop("status", None)
+        defaults.apply(target.kind, fresh)
+        defaults.check(target.kind, fresh)
+        if target.kind is kinds.PODS:
+            fresh["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        managed.record(None, fresh, manager, iso(self._store.clock()))
+        return self._store.create(target.kind, fresh, dry_run=dry_run)
+
+    def update(self, target: Target, body: Obj, *, manager: str, dry_run: bool) -> Obj:
+        """PUT of an object, its status or its scale."""
+        if target.subresource == "scale":
+            return self.scale(target, body, manager=manager, dry_run=dry_run)
+        self._same_kind(target, body)
+        old = self._store.get(target.kind, target.namespace, target.name)
+        if (body.get("metadata") or {}).get("name", target.name) != target.name:
+            raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
+        return self._replace(target, old, clone(body), manager, dry_run=dry_run)
+
+    def patch(self, target: Target, body: Any, content_type: str, *, manager: str, force: bool, dry_run: bool) -> Obj:
+        """PATCH in any of the four formats."""
+        if content_type == APPLY:
+            return self._apply(target, body, manager=manager, force=force, dry_run=dry_run)
+        old = self._store.get(target.kind, target.namespace, target.name)
+        before = scale_of(old) if target.subresource == "scale" else old
+        bare = {k: v for k, v in before["metadata"].items() if k != "managedFields"}
+        after = _patched(before | {"metadata": bare}, body, content_type)
+        given = (body.get("metadata") or {}).get("resourceVersion") if isinstance(body, dict) else None
+        if isinstance(body, dict) and not given:
+            after["metadata"].pop("resourceVersion", None)
+        if target.subresource == "scale":
+            return self.scale(target, after, manager=manager, dry_run=dry_run)
+        if after["metadata"].get("name") != target.name:
+            raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
+        return self._replace(target, old, after, manager, dry_run=dry_run)
+
+    def scale(self, target: Target, body: Obj, *, manager: str, dry_run: bool) -> Obj:
+        """Set ``spec.replicas`` through a Scale object; returns the new Scale."""
+        old = self._store.get(target.kind, target.namespace, target.name)
+        after = clone(old)
+        given = (body.get("metadata") or {}).get("resourceVersion")
+        after["metadata"].pop("resourceVersion")
+        if given:
+            after["metadata"]["resourceVersion"] = given
+        after["spec"]["replicas"] = (body.get("spec") or {}).get("replicas", 0)
+        whole = Target(target.kind, target.namespace, target.name, "", target.verb)
+        return scale_of(self._replace(whole, old, after, manager, dry_run=dry_run))
+
+    def delete(self, target: Target, *, grace: float | None, dry_run: bool) -> Obj:
+        """DELETE: pods go gracefully, all else at once."""
+        old = self._store.get(target.kind, target.namespace, target.name)
+        if dry_run:
+            return old
+        if target.kind is kinds.PODS and grace != 0:
+            if "deletionTimestamp" in old["metadata"]:
+                return old
+            going = clone(old)
+            going["metadata"] |= {"deletionTimestamp": iso(self._store.clock()), "deletionGracePeriodSeconds": 30}
+            return self._store.update(target.kind, going)
+        return self._store.delete(target.kind, target.namespace, target.name)
+
+    def _replace(self, target: Target, old: Obj, after: Obj, manager: str, *, dry_run: bool) -> Obj:
+        meta = after.setdefault("metadata", {})
+        meta["name"] = target.name
+        if target.kind.namespaced:
+            meta["namespace"] = target.namespace
+        status = target.subresource == "status"
+        uid = meta.get("uid")
+        if uid and uid != old["metadata"]["uid"]:
+            message = (
+                f'Operation cannot be fulfilled on {target.kind.qualified} "{target.name}": Precondition failed: '
+                f"UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            )
+            raise ApiError(409, "Conflict", message)
+        if not status:
+            defaults.apply(target.kind, after)
+            defaults.check(target.kind, after, old)
+            managed.record(old, after, manager, iso(self._store.clock()))
+        return self._store.update(target.kind, after, status=status, dry_run=dry_run)
+
+    def _apply(self, target: Target, body: Any, *, manager: str, force: bool, dry_run: bool) -> Obj:
+        if not isinstance(body, dict):
+            raise ApiError(400, "BadRequest", "error decoding apply configuration")
+        if not manager:
+            message = (
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            )
+            raise ApiError(422, "Invalid", message)
+        self._same_kind(target, body)
+        if (body.get("metadata") or {}).get("managedFields"):
+            raise ApiError(400, "BadRequest", "metadata.managedFields must be nil")
+        old = self._store.find(target.kind, target.namespace, target.name)
+        now = iso(self._store.clock())
+        if old is None:
+            if target.subresource:
+                raise not_found(target.kind, target.name)
+            fresh = clone(body)
+            fresh.setdefault("metadata", {}).setdefault("name", target.name)
+            made = self.create(target, fresh, manager="", dry_run=True)
+            made["metadata"]["managedFields"] = managed.first_apply(body, manager, target.kind.api_version, now)
+            return self._store.create(target.kind, made, dry_run=dry_run)
+        if target.subresource == "scale":
+            return self.scale(target, body, manager=manager, dry_run=dry_run)
+        after = managed.apply(old, clone(body), manager, now, force=force)
+        defaults.apply(target.kind, after)
+        defaults.check(target.kind, after, old)
+        given = (body.get("metadata") or {}).get("resourceVersion")
+        if given:
+            after["metadata"]["resourceVersion"] = given
+        return self._store.update(target.kind, after, dry_run=dry_run)
+
+    @staticmethod
+    def _same_kind(target: Target, body: Any) -> None:
+        if not isinstance(body, dict):
+            raise ApiError(400, "BadRequest", "the body is not an object")
+        given = (body.get("apiVersion"), body.get("kind"))
+        if given[1] and given != (target.kind.api_version, target.kind.kind):
+            message = (
+                f"the API version in the data ({given[0]}/{given[1]}) does not match the expected API version "
+                f"({target.kind.api_version})"
+            )
+            raise ApiError(400, "BadRequest", message)
+
+
+def _patched(before: Obj, body: Any, content_type: str) -> Obj:
+    if content_type == _JSON:
+        return patches.json_patch(before, body)
+    if not isinstance(body, dict):
+        raise ApiError(400, "BadRequest", "the body of the request was in an unknown format")
+    if content_type == _MERGE:
+        return dict(patches.merge(before, body))
+    if content_type == _STRATEGIC:
+        return dict(patches.strategic(before, body))
+    message = (
+        f"the body of the request was in an unknown format - accepted media types include: {_JSON}, {_MERGE}, "
+        f"{_STRATEGIC}, {APPLY}"
+    )
+    raise ApiError(415, "UnsupportedMediaType", message)
+
+
+def scale_of(obj: Obj) -> Obj:
+    """The autoscaling/v1 Scale of a workload."""
+    meta = {k: obj["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
+    labels = obj["spec"]["selector"].get("matchLabels") or {}
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": meta,
+        "spec": {"replicas": obj["spec"]["replicas"]},
+        "status": {
+            "replicas": obj.get("status", {}).get("replicas", 0),
+            "selector": ",".join(f"{k}={v}" for k, v in sorted(labels.items())),
+        },
+    }

@@ -1,0 +1,1 @@
+"""Log lines that the practice services write, and the Loki API over them."""

@@ -1,0 +1,1 @@
+"""Drills as data: one YAML file each, read by the world."""
