@@ -7,7 +7,7 @@ Istio, go-grpc-middleware, ingress-nginx, Traefik, cAdvisor, kube-state-metrics)
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tools.errors import Permanent
 from tools.prometheus import Prometheus
@@ -73,6 +73,7 @@ SERVICE_LABELS = (
 CALLER_LABELS = (*SERVICE_LABELS[:5], "service_name", "source_workload")
 SCRAPES_PER_WINDOW = 4  # Prometheus' own advice for rate(): at least four samples in the range
 MIN_WINDOW_S = 20.0
+LOOKBACK_S = 300
 
 
 @dataclass(frozen=True)
@@ -116,30 +117,36 @@ async def discover(
     for where in dict.fromkeys((place(scope), "")):
         asked = [tuple(m for m in (matcher(label, "=", scope.service), where) if m) for label in labels]
         read = await asyncio.gather(*(_present(prometheus, names, matchers, ask) for matchers in asked))
-        found = [
-            Found(family, matchers, present[family.name])
-            for family in families
-            for matchers, present in zip(asked, read, strict=True)
-            if family.name in present
-        ]
+        found: dict[str, Found] = {}
+        for matchers, present in zip(asked, read, strict=True):
+            for family in families:
+                if family.name in present and family.name not in found:
+                    found[family.name] = Found(family, matchers, 0.0)
         if found:
-            return list({each.family.name: each for each in reversed(found)}.values())[::-1]
+            first = next(iter(found.values()))  # one target's metrics are scraped together
+            interval = await _interval(prometheus, first.select(), ask)
+            return [replace(found[f.name], interval_s=interval) for f in families if f.name in found]
     return []
 
 
 async def _present(
     prometheus: Prometheus, names: str, matchers: tuple[str, ...], ask: Callable[[str], str]
-) -> dict[str, float]:
-    """Return the scrape interval in seconds of each of *names* that has data under *matchers*."""
-    window = 300
+) -> set[str]:
+    """Return which of *names* have data under *matchers*."""
     picked = selector(matcher("__name__", "=~", names), *matchers)
-    rows = await prometheus.query(ask(f"max by (__name__) (count_over_time({picked}[{window}s]))"))
-    return {row.labels["__name__"]: window / max(row.value, 1.0) for row in rows if "__name__" in row.labels}
+    rows = await prometheus.query(ask(f"count by (__name__) ({picked})"))
+    return {row.labels["__name__"] for row in rows if "__name__" in row.labels}
 
 
-async def code_label(prometheus: Prometheus, found: Found, wanted: Sequence[str], ask: Callable[[str], str]) -> str:
+async def _interval(prometheus: Prometheus, picked: str, ask: Callable[[str], str]) -> float:
+    """Return how many seconds lie between two scrapes, from how many samples the last 5 minutes have."""
+    rows = await prometheus.query(ask(f"max(count_over_time({picked}[{LOOKBACK_S}s]))"))
+    return LOOKBACK_S / max(rows[0].value, 1.0) if rows else 60.0
+
+
+async def label_of(prometheus: Prometheus, found: Found, wanted: Sequence[str]) -> str:
     """Return which of the labels *wanted* the family has, "" for none."""
-    rows = await prometheus.query(ask(f"count by ({','.join(wanted)}) ({found.select()})"))
+    rows = await prometheus.query(f"count by ({','.join(wanted)}) ({found.select()})")
     present = {key for row in rows for key, value in row.labels.items() if value}
     return next((label for label in wanted if label in present), "")
 

@@ -76,7 +76,7 @@ class _Look:
         if rate is None:
             return []
         signals = [_Signal("rate", "requests", rate)]
-        label = await families.code_label(self.prometheus, found, found.family.codes, self.seen.ask)
+        label = await families.label_of(self.prometheus, found, found.family.codes)
         if label:
             failed = found.select(families.failed(label, client=False))
             errors = await self.total(f"sum(rate({failed}[{found.window}]))")
@@ -91,20 +91,13 @@ class _Look:
     async def saturation(self) -> list[_Signal]:
         pods = families.pods_of(self.scope)
         running = (*pods, matcher("container", "!~", "|POD"))
-        usage = {
-            "memory": selector(*running, name="container_memory_working_set_bytes"),
-            "cpu": f"rate({selector(*running, name='container_cpu_usage_seconds_total')}[{{window}}])",
-        }
-        interval = await self.prometheus.query(self.seen.ask(f"max(count_over_time({usage['memory']}[300s]))"))
-        if not interval:
+        memory = selector(*running, name="container_memory_working_set_bytes")
+        scraped = await self.prometheus.query(self.seen.ask(f"max(count_over_time({memory}[300s]))"))
+        if not scraped:
             return []
-        window = max(families.SCRAPES_PER_WINDOW * 300 / max(interval[0].value, 1.0), families.MIN_WINDOW_S)
-        read = await asyncio.gather(
-            *(
-                self._share(kind, expr.format(window=f"{window:.0f}s") if kind == "cpu" else expr, pods)
-                for kind, expr in usage.items()
-            )
-        )
+        window = max(families.SCRAPES_PER_WINDOW * 300 / max(scraped[0].value, 1.0), families.MIN_WINDOW_S)
+        cpu = f"rate({selector(*running, name='container_cpu_usage_seconds_total')}[{window:.0f}s])"
+        read = await asyncio.gather(self._share("memory", memory, pods), self._share("cpu", cpu, pods))
         return [signal for signal in read if signal]
 
     async def _share(self, resource: str, usage: str, pods: tuple[str, ...]) -> _Signal | None:
@@ -122,9 +115,9 @@ class _Look:
 
     async def peers(self, found: Found) -> None:
         """Errors of the service's own calls, by whom it calls."""
-        ask, family = self.seen.ask, found.family
-        peer = await families.code_label(self.prometheus, found, family.peers, ask)
-        code = await families.code_label(self.prometheus, found, family.codes, ask)
+        family = found.family
+        peer = await families.label_of(self.prometheus, found, family.peers)
+        code = await families.label_of(self.prometheus, found, family.codes)
         if not peer or not code:
             return
         failed = found.select(families.failed(code, client=True))
