@@ -76,7 +76,7 @@ class Service:
             client,
             parts.db,
             parts.cache,
-            approvers=lambda alert: policy.approvers_of(alert.service),
+            deciders=lambda proposal: policy.approvers_of(policy.service_of_target(proposal.params)),
             default_channel=policy.channels.default,
         )
         self._intake = Intake(life, policy, self._channels, labels, thread.say)

@@ -78,7 +78,7 @@ async def claim(conn: Connection, proposal_id: str, digest: str, now: datetime) 
 
 
 async def due(conn: Connection, now: datetime) -> list[Proposal]:
-    """Return up to 100 proposals that nobody decided in time; the caller locks the incident, then marks each."""
+    """Return up to 100 proposals that nobody decided or ran in time; the caller locks the incident, then marks each."""
     rows = await (await conn.execute(_SQL["due"], {"now": now})).fetchall()
     return [Proposal.model_validate(row) for row in rows]
 

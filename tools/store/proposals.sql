@@ -51,7 +51,10 @@ WHERE
 RETURNING p.*
 
 -- name: due
-SELECT * FROM proposals WHERE state = 'proposed' AND expires_at <= %(now)s ORDER BY expires_at LIMIT 100
+SELECT * FROM proposals
+WHERE state IN ('proposed', 'approved') AND expires_at <= %(now)s
+ORDER BY expires_at
+LIMIT 100
 
 -- name: supersede
 UPDATE proposals
