@@ -13,12 +13,16 @@ from tools.records import Alert, Diagnosis, IncidentState, Outcome, Record, Veri
 
 
 class State(Record):
-    """Where an incident stands, and which exact change is on the table."""
+    """Where an incident stands, and which exact change is on the table.
+
+    *closed* are the proposals that can never be on the table again, so that a late or repeated event revives none.
+    """
 
     state: IncidentState = "open"
     proposal_id: str = ""
     digest: str = ""
     alert_firing: bool = True
+    closed: tuple[str, ...] = ()
 
 
 class Opened(Record):
@@ -245,6 +249,17 @@ def advance(now: State, event: Event) -> Step:
             assert_never(event)
 
 
+def _cleared(now: State, state: IncidentState) -> State:
+    """Take what is on the table off it, for good."""
+    return _closed(now, now.proposal_id).model_copy(update={"state": state, "proposal_id": "", "digest": ""})
+
+
+def _closed(now: State, proposal_id: str) -> State:
+    if not proposal_id or proposal_id in now.closed:
+        return now
+    return now.model_copy(update={"closed": (*now.closed, proposal_id)})
+
+
 def _joined(now: State, alert: Alert) -> Step:
     if alert.status == "resolved":
         return now, [Redraw()]  # another alert of the group still fires
@@ -260,7 +275,7 @@ def _alert_resolved(now: State) -> Step:
         return still, [Redraw()]  # the verification decides; it sees the same metrics
     if now.state == "resolved":
         return still, []
-    return still.model_copy(update={"state": "resolved", "proposal_id": "", "digest": ""}), [Remember(), Redraw()]
+    return _cleared(still, "resolved"), [Remember(), Redraw()]
 
 
 def _diagnosed(now: State, diagnosis: Diagnosis) -> Step:
@@ -272,17 +287,13 @@ def _diagnosed(now: State, diagnosis: Diagnosis) -> Step:
 
 def _decided(now: State, event: Proposed | Approved | Rejected | Expired | TargetChanged) -> Step:
     if isinstance(event, Proposed):
-        if now.state not in ("open", "diagnosed", "proposed"):
-            return now, []
-        on_table = {"state": "proposed", "proposal_id": event.proposal_id, "digest": event.digest}
-        return now.model_copy(update=on_table), [Redraw()]
+        return _proposed(now, event)
     if event.proposal_id != now.proposal_id:
-        return now, []
-    cleared = now.model_copy(update={"state": "diagnosed", "proposal_id": "", "digest": ""})
+        return now if isinstance(event, Approved) else _closed(now, event.proposal_id), []
     if isinstance(event, TargetChanged) and now.state in ("proposed", "running"):
-        return cleared, [Plan(), Redraw()]
+        return _cleared(now, "diagnosed"), [Plan(), Redraw()]
     if isinstance(event, Expired) and now.state in ("proposed", "running"):
-        return cleared, [Redraw()]  # recorded only for a row that nobody had claimed
+        return _cleared(now, "diagnosed"), [Redraw()]  # recorded only for a row that nobody had claimed
     if now.state != "proposed":
         return now, []
     if isinstance(event, Approved):
@@ -291,7 +302,18 @@ def _decided(now: State, event: Proposed | Approved | Rejected | Expired | Targe
         if not event.complete:
             return now, [Redraw()]
         return now.model_copy(update={"state": "running"}), [Run(proposal_id=event.proposal_id), Redraw()]
-    return cleared, [Redraw()]
+    return _cleared(now, "diagnosed"), [Redraw()]
+
+
+def _proposed(now: State, event: Proposed) -> Step:
+    """Put a change on the table in place of what is there; one that is closed, or comes out of turn, never gets there."""
+    if event.proposal_id in now.closed:
+        return now, []
+    if now.state not in ("open", "diagnosed", "proposed"):
+        return now if event.proposal_id == now.proposal_id else _closed(now, event.proposal_id), []
+    free = now if event.proposal_id == now.proposal_id else _closed(now, now.proposal_id)
+    on_table = {"state": "proposed", "proposal_id": event.proposal_id, "digest": event.digest}
+    return free.model_copy(update=on_table), [Redraw()]
 
 
 def _carried_out(now: State, event: RunStarted | RunEnded | Verified) -> Step:
@@ -303,11 +325,9 @@ def _carried_out(now: State, event: RunStarted | RunEnded | Verified) -> Step:
             return now, []
         if outcome.result in ("applied", "unknown"):
             return now.model_copy(update={"state": "verifying"}), [Verify(proposal_id=outcome.proposal_id), Redraw()]
-        return now.model_copy(update={"state": "diagnosed", "proposal_id": "", "digest": ""}), [Redraw()]
+        return _cleared(now, "diagnosed"), [Redraw()]
     if now.state != "verifying" or event.verification.proposal_id != now.proposal_id:
         return now, []
-    cleared = now.model_copy(update={"proposal_id": "", "digest": ""})
     if event.verification.verdict == "recovered":
-        over = "recovered" if now.alert_firing else "resolved"
-        return cleared.model_copy(update={"state": over}), [Remember(), Redraw()]
-    return cleared.model_copy(update={"state": "diagnosed"}), [Redraw()]
+        return _cleared(now, "recovered" if now.alert_firing else "resolved"), [Remember(), Redraw()]
+    return _cleared(now, "diagnosed"), [Redraw()]
