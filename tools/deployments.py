@@ -12,7 +12,9 @@ Called by the modules of tools.actions. A change is one JSON Patch. Two guards s
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from tools.errors import Permanent
 from tools.kube import JSON_PATCH, Conflict, Forbidden, Invalid, Kube, NotFound
@@ -20,6 +22,8 @@ from tools.podspec import fingerprint, lines
 from tools.records import Plan
 from tools.workloads import annotations_of, items, labels_of, owned, revision_of
 
+# A Kubernetes object's name (RFC 1123); nothing else may become part of a path
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 Obj = dict[str, Any]
 Patch = list[dict[str, Any]]
 
@@ -55,10 +59,20 @@ def path(namespace: str, deployment: str) -> str:
 
 async def read(kube: Kube, namespace: str, deployment: str) -> Obj:
     """Return the Deployment; NotFound says that there is none."""
+    where = path(namespace, deployment)
     try:
-        return await kube.get(path(namespace, deployment))
+        obj = await kube.get(where)
     except NotFound as exc:
         raise NotFound(f"there is no Deployment {namespace}/{deployment}") from exc
+    meta, spec = obj.get("metadata"), obj.get("spec")
+    if (
+        not isinstance(meta, dict)
+        or meta.get("name") != deployment
+        or not isinstance(spec, dict)
+        or "template" not in spec
+    ):
+        raise Permanent(f"Kubernetes {where}: the answer is not that Deployment but {str(obj)[:120]!r}")
+    return obj
 
 
 async def replica_sets(kube: Kube, deployment: Obj) -> list[Obj]:

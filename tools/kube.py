@@ -7,6 +7,7 @@ imported at the first call, runs in threads, a few at a time, always with a time
 
 import asyncio
 import json
+import re
 import time
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 Query = dict[str, str]
+# Names come from alerts; none may add a query, a parent folder or a second path.
+_PATH = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._:-]*)+")
 
 
 class NotFound(Permanent):
@@ -142,13 +145,18 @@ class Kube:
     async def _call(
         self, method: str, path: str, query: Query | None, body: Any = None, content_type: str = "application/json"
     ) -> bytes:
+        if not _PATH.fullmatch(path) or ".." in path:
+            raise Permanent(
+                f"Kubernetes {method} {path[:200]!r}: not a path of the API; a name in it is no Kubernetes name"
+            )
         where = path + (f"?{urlencode(query)}" if query else "")
         async with self._slots:
             return await asyncio.to_thread(self._request, method, where, body, content_type)
 
     def _request(self, method: str, where: str, body: Any, content_type: str) -> bytes:
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, TimeoutError
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+        from urllib3.exceptions import TimeoutError as Slow
 
         client = self._client
         tried = f"Kubernetes {method} {where}"
@@ -161,7 +169,7 @@ class Kube:
             raw = self._body(answer, tried)
         except (NewConnectionError, ConnectTimeoutError) as exc:  # nothing was sent
             raise Temporary(f"{tried}: cannot connect: {exc}; check the cluster's address") from exc
-        except TimeoutError as exc:
+        except Slow as exc:
             raise _Slow(f"{tried}: timed out after {self._timeout:g} s") from exc
         except (HTTPError, OSError) as exc:
             raise _Broken(f"{tried}: {type(exc).__name__}: {exc}") from exc

@@ -47,9 +47,12 @@ class Loki:
     async def series(self, selectors: list[str], start: datetime, end: datetime) -> list[dict[str, str]]:
         """Return the label sets of all streams that any of *selectors* matches in [start, end); Absent where not offered."""
         params = [*(("match[]", s) for s in selectors), *_window(start, end)]
-        found = await get_json(self._client, "/loki/api/v1/series", params, f"Loki series {' or '.join(selectors)}")
+        tried = f"Loki series {' or '.join(selectors)}"
+        found = await get_json(self._client, "/loki/api/v1/series", params, tried)
         rows = found.get("data") if isinstance(found, dict) else None
-        return [{str(k): str(v) for k, v in row.items()} for row in rows or [] if isinstance(row, dict)]
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise Permanent(f"{tried}: the answer has no list of label sets; is {self.url} a Loki?")
+        return [{str(k): str(v) for k, v in row.items()} for row in rows]
 
     def link(self, logql: str, start: datetime, end: datetime) -> str:
         """Where a person can open *logql*: Grafana Explore when configured, else the query's own address."""

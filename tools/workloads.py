@@ -30,6 +30,7 @@ _KINDS = {
     "services": "/api/v1",
     "events": "/api/v1",
 }
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _DNS = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 # host:port, scheme://host, user@host; a bare word counts only when it is the whole value
 _HOST = re.compile(
@@ -187,9 +188,9 @@ async def find(kube: Kube, scope: Scope, kinds: Iterable[str], ask: Callable[[st
 
     Raises NotFound with what was looked for.
     """
-    wanted = _names(scope)
+    wanted = [name for name in _names(scope) if _NAME.fullmatch(name)]
     if not wanted:
-        raise NotFound("the alert names no service, deployment or pod, so there is nothing to look up")
+        raise NotFound("the alert names no service, deployment or pod as Kubernetes names them: nothing to look up")
     namespace = scope.namespace or await _namespace_of(kube, wanted, ask)
     read = await read_namespace(kube, namespace, {"deployments", "services", *kinds}, ask)
     found = _match(read, "deployments", wanted)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from tools import deployments
-from tools.deployments import Obj, Patch
+from tools.deployments import Name, Obj, Patch
 from tools.kube import Kube
 from tools.podspec import RESTARTED
 from tools.records import Plan, Record, Risk, Suggestion
@@ -15,8 +15,8 @@ VERBS = deployments.BASE_VERBS
 class Params(Record):
     """Which Deployment."""
 
-    namespace: str
-    deployment: str
+    namespace: Name
+    deployment: Name
 
 
 async def plan(params: Params, kube: Kube) -> Plan:

@@ -1,7 +1,7 @@
 """Put the pod template of an earlier revision of a Deployment back, as ``kubectl rollout undo`` does; heals bad releases."""
 
 from tools import deployments
-from tools.deployments import Obj, Patch, Refused
+from tools.deployments import Name, Obj, Patch, Refused
 from tools.kube import Kube
 from tools.podspec import fingerprint, without_hash
 from tools.records import Plan, Record, Risk, Suggestion
@@ -15,8 +15,8 @@ CAUSE = "kubernetes.io/change-cause"
 class Params(Record):
     """Which Deployment; *to_revision* None means the revision before the current one."""
 
-    namespace: str
-    deployment: str
+    namespace: Name
+    deployment: Name
     to_revision: int | None = None
 
 

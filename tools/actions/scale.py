@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tools import deployments
-from tools.deployments import Obj, Patch, Refused
+from tools.deployments import Name, Obj, Patch, Refused
 from tools.kube import Kube
 from tools.records import Plan, Record, Risk, Suggestion
 
@@ -15,8 +15,8 @@ MOST = 1_000  # a slip of the finger, not a plan
 class Params(Record):
     """Which Deployment, and how many replicas it shall have."""
 
-    namespace: str
-    deployment: str
+    namespace: Name
+    deployment: Name
     replicas: int = Field(ge=0, le=MOST)
 
 
