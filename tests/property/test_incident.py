@@ -111,13 +111,16 @@ def disturbed(draw: st.DrawFn) -> list[Event]:
         )
     for _ in range(draw(st.integers(0, 8))):
         place = draw(st.integers(0, len(told) - 1))
-        what = draw(st.sampled_from(["repeat", "move", "drop", "strew"]))
+        what = draw(st.sampled_from(["repeat", "move", "drop", "strew", "forge"]))
         if what == "repeat":
             told.insert(draw(st.integers(place, len(told))), told[place])
         elif what == "move":
             told.insert(draw(st.integers(0, len(told) - 1)), told.pop(place))
         elif what == "drop" and len(told) > 1:
             told.pop(place)
+        elif what == "forge":
+            change = draw(st.sampled_from([{"digest": "forged"}, {"by": ""}, {"complete": False}]))
+            told = [each.model_copy(update=change) if isinstance(each, incident.Approved) else each for each in told]
         else:
             told.insert(place, draw(events))
     return told
