@@ -2,6 +2,7 @@
 import { composer } from "./composer.js";
 import { day, fill, h } from "./dom.js";
 import { drillMenu, strip, watchCluster } from "./drill.js";
+import { icon } from "./icons.js";
 import { row } from "./message.js";
 import { homeBlocks, showViews } from "./modal.js";
 import { act, author, become, boot, roots, store, thread, watch } from "./store.js";
@@ -44,7 +45,7 @@ function drawRail() {
   const away = store.connected === 0;
   fill($("rail"),
     h("h2", {}, "Channels"), all.filter((one) => !one.im).map((one) => item(one, "#", one.name)),
-    h("h2", {}, "Apps"), all.filter((one) => one.im).map((one) => item(one, "🔔", h("span", {}, "Tocsin ",
+    h("h2", {}, "Apps"), all.filter((one) => one.im).map((one) => item(one, icon("bell"), h("span", {}, "Tocsin ",
       h("small", { class: away ? "off" : "on", title: away ? "The bot is not connected" : "" }, away ? "away" : "")))),
     h("p", { class: "foot" }, "A practice workspace: everything here is real HTTP, and nothing leaves this machine."));
 }

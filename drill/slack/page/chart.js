@@ -50,7 +50,7 @@ function plot(chart) {
     }
     const path = points.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ");
     return h("g", {},
-      type === "area" && h("polygon", { points: `${points[0][0]},${measure.zero} ${path} ${points.at(-1)[0]},${measure.zero}`, class: `area c${index}` }),
+      type === "area" && h("polygon", { points: `${points[0][0]},${measure.zero} ${path} ${points.at(-1)[0]},${measure.zero}`, class: `shade c${index}` }),
       h("polyline", { points: path, class: `stroke c${index}` }),
       points.map(([px, py], at) => h("circle", { cx: px, cy: py, r: 2.5, class: `fill c${index}` }, tip(at))));
   });

@@ -1,6 +1,6 @@
 // Small helpers around the document; every module uses them. Text becomes text nodes, never markup.
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "path", "line", "rect", "circle", "text", "g", "title", "polyline", "polygon"]);
+const SVG_TAGS = new Set(["svg", "path", "line", "rect", "circle", "text", "g", "title", "polyline", "polygon", "ellipse"]);
 
 /** Make an element: properties (class, on*, data-*, aria-*), then children (nodes, strings, lists, null). */
 export function h(tag, props = {}, ...children) {

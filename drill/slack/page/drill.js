@@ -1,5 +1,6 @@
 // The drill menu (scenarios to fire, reset) and the strip that shows how the practice cluster is doing.
 import { fill, h } from "./dom.js";
+import { icon } from "./icons.js";
 import { notice } from "./modal.js";
 
 const json = async (url, options) => {
@@ -11,7 +12,7 @@ const post = (url, body) => json(url, { method: "POST", headers: { "content-type
 
 const list = h("div", { class: "menu wide", role: "menu" });
 export const drillMenu = h("details", { class: "overflow", id: "drill" },
-  h("summary", { class: "button primary", "data-testid": "fire-drill" }, h("span", { "aria-hidden": "true" }, "🔥 "), "Fire a drill"), list);
+  h("summary", { class: "button primary", "data-testid": "fire-drill" }, icon("fire"), " Fire a drill"), list);
 
 async function fire(scenario) {
   drillMenu.open = false;
@@ -61,7 +62,7 @@ export async function watchCluster() {
     const told = await json("/drill/state");
     const services = Array.isArray(told.services) ? told.services : Object.entries(told.services || {}).map(([name, one]) => ({ name, ...one }));
     const alerts = (told.alerts || []).map((one) => (typeof one === "string" ? one : one.name || one.labels?.alertname)).filter(Boolean);
-    fill(strip, services.map(chip), alerts.length > 0 && h("span", { class: "chip bad" }, `🔔 ${alerts.join(", ")}`));
+    fill(strip, services.map(chip), alerts.length > 0 && h("span", { class: "chip bad alert" }, icon("bell"), alerts.join(", ")));
     strip.hidden = !services.length && !alerts.length;
     misses = 0;
   } catch { misses += 1; if (misses > 2) strip.hidden = true; }

@@ -1,5 +1,6 @@
 // Interactive elements, in messages and in views: each shows a control, remembers its value, and can be read.
 import { h } from "./dom.js";
+import { icon } from "./icons.js";
 import { plain, textOf } from "./mrkdwn.js";
 import { store } from "./store.js";
 
@@ -63,8 +64,8 @@ const PLAIN = { plain_text_input: "text", email_text_input: "email", url_text_in
 
 function typed(element, now, changed) {
   const control = element.multiline
-    ? h("textarea", { rows: 4, maxlength: element.max_length, placeholder: plain(element.placeholder?.text || "") })
-    : h("input", { type: PLAIN[element.type], maxlength: element.max_length, placeholder: plain(element.placeholder?.text || ""), inputmode: element.type === "number_input" ? "decimal" : null });
+    ? h("textarea", { rows: 4, maxlength: element.max_length, placeholder: element.placeholder?.text || "" })
+    : h("input", { type: PLAIN[element.type], maxlength: element.max_length, placeholder: element.placeholder?.text || "", inputmode: element.type === "number_input" ? "decimal" : null });
   if (element.type === "datetimepicker") {
     if (now) control.value = new Date(now * 1000).toISOString().slice(0, 16);
     control.read = () => (control.value ? Math.floor(new Date(`${control.value}Z`).getTime() / 1000) : null);
@@ -98,16 +99,16 @@ export function control(element, blockId, press, tells = true) {
       send(null);
     } }, plain(element.text.text));
   } else if (element.type === "icon_button") {
-    made = h("button", { class: "button", onclick: () => send(null) }, `🗑 ${plain(element.text.text)}`);
+    made = h("button", { class: "button", onclick: () => send(null) }, icon("trash"), " ", plain(element.text.text));
   } else if (element.type === "feedback_buttons") {
     made = h("span", { class: "feedback" }, [element.positive_button, element.negative_button].map((one, at) => h("button", {
-      class: "button", title: plain(one.text.text), "data-testid": "block-button",
-      "aria-label": one.accessibility_label || plain(one.text.text), "aria-pressed": "false",
+      class: "button", title: one.text.text, "data-testid": "block-button",
+      "aria-label": one.accessibility_label || one.text.text, "aria-pressed": "false",
       onclick: (event) => {
         for (const other of made.children) other.setAttribute("aria-pressed", String(other === event.currentTarget));
         send(one.value);
       },
-    }, at ? "👎" : "👍")));
+    }, icon(at ? "-1" : "+1"))));
   } else if (element.type === "overflow") made = overflow(element, send);
   else if (element.type === "radio_buttons") made = ticks(element, now, changed, "radio");
   else if (element.type === "checkboxes") made = ticks(element, now, changed, "checkbox");

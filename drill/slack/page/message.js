@@ -1,6 +1,7 @@
 // One message as a row: who, when, what (text, blocks, attachments, files), reactions, and what can be done with it.
 import { blocks } from "./blocks.js";
 import { ago, clock, h, safeLink, whole } from "./dom.js";
+import { icon } from "./icons.js";
 import { valuesIn } from "./inputs.js";
 import { confirmed, notice } from "./modal.js";
 import { QUICK, emoji, mrkdwn } from "./mrkdwn.js";
@@ -67,11 +68,11 @@ function tools(channel, message, open) {
         menu.open = false;
         const answer = await act("shortcut", { callback_id: one.callback_id, channel, ts: message.ts });
         if (answer.error) notice(`${one.name} failed: ${answer.error}`);
-      } }, h("span", { "aria-hidden": "true" }, "⚡ "), one.name)),
-      h("button", { role: "menuitem", onclick: () => { menu.open = false; navigator.clipboard?.writeText(`${location.origin}/archives/${channel}/p${message.ts.replace(".", "")}`); } }, "🔗 Copy link")));
+      } }, icon("zap"), " ", one.name)),
+      h("button", { role: "menuitem", onclick: () => { menu.open = false; navigator.clipboard?.writeText(`${location.origin}/archives/${channel}/p${message.ts.replace(".", "")}`); } }, icon("link"), " Copy link")));
   return h("div", { class: "tools" },
     QUICK.slice(0, 3).map((name) => h("button", { "aria-label": `React with ${name.replaceAll("_", " ")}`, title: `:${name}:`, onclick: () => react(name) }, emoji(name))),
-    open && h("button", { "aria-label": "Reply in thread", title: "Reply in thread", "data-testid": "reply", onclick: () => open(message) }, "💬"), menu);
+    open && h("button", { "aria-label": "Reply in thread", title: "Reply in thread", "data-testid": "reply", onclick: () => open(message) }, icon("speech")), menu);
 }
 
 function body(channel, message) {
@@ -93,9 +94,9 @@ export function row(channel, message, { open = null, joined = false } = {}) {
     class: `message${joined ? " joined" : ""}${whisper ? " whisper" : ""}`, "data-testid": "message", "data-ts": message.ts,
     "aria-label": `${who.name}, ${clock(message.ts)}`,
   },
-  h("div", { class: "avatar", style: `background:${who.colour}`, "aria-hidden": "true" }, who.icon || who.name.slice(0, 1)),
+  h("div", { class: "avatar", style: `background:${who.colour}`, "aria-hidden": "true" }, who.icon ? icon(who.icon) : who.name.slice(0, 1)),
   h("div", { class: "body" },
-    whisper && h("div", { class: "quiet" }, "👁 Only visible to you ",
+    whisper && h("div", { class: "quiet" }, icon("eye"), " Only visible to you ",
       h("button", { class: "plain", onclick: () => act("dismiss", { ts: message.ts }) }, "Dismiss")),
     h("header", {}, h("strong", {}, who.name), who.app && h("span", { class: "badge" }, "APP"),
       h("time", { title: whole(message.ts) }, clock(message.ts))),

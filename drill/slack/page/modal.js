@@ -1,6 +1,7 @@
 // Dialogs: the app's modals (a stack), the confirm dialog of an element, and short notices.
 import { blocks } from "./blocks.js";
 import { fill, h } from "./dom.js";
+import { icon } from "./icons.js";
 import { valuesIn } from "./inputs.js";
 import { plain, textOf } from "./mrkdwn.js";
 import { act, store } from "./store.js";
@@ -8,7 +9,7 @@ import { act, store } from "./store.js";
 /** Ask what a confirm object asks; resolves to true or false. */
 export function confirmed(ask) {
   return new Promise((resolve) => {
-    const dialog = h("dialog", { class: "sheet small", "data-testid": "confirm", "aria-label": plain(ask.title.text) },
+    const dialog = h("dialog", { class: "sheet small", "data-testid": "confirm", "aria-label": ask.title.text },
       h("h2", {}, plain(ask.title.text)), h("div", { class: "text" }, textOf(ask.text)),
       h("div", { class: "buttons" },
         h("button", { class: "button", "data-testid": "confirm-no", onclick: () => dialog.close("no") }, plain(ask.deny.text)),
@@ -71,7 +72,7 @@ export function showViews() {
   shown = `${view.id} ${view.hash}`;
   const leave = (cleared) => act("close", { view_id: view.id, cleared });
   fill(sheet, h("form", { onsubmit: (event) => submit(event, view), novalidate: true },
-    h("header", {}, h("span", { class: "avatar", "aria-hidden": "true" }, "🔔"), h("h2", { id: "modal-title" }, plain(view.title.text)),
+    h("header", {}, h("span", { class: "avatar", "aria-hidden": "true" }, icon("bell")), h("h2", { id: "modal-title" }, plain(view.title.text)),
       h("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => leave(true) }, "✕")),
     h("div", { class: "scrolled" }, blocks(view.blocks, (...what) => pressed(view, ...what))),
     h("footer", { class: "buttons" },

@@ -1,5 +1,6 @@
 // Slack's mrkdwn, the standard Markdown of the markdown block, and rich_text: text in, document nodes out.
 import { h, safeLink } from "./dom.js";
+import { icon } from "./icons.js";
 import { store } from "./store.js";
 
 const EMOJI = {
@@ -16,7 +17,11 @@ const EMOJI = {
   checkered_flag: "🏁", ballot_box_with_check: "☑️", small_red_triangle: "🔺", small_blue_diamond: "🔹", sos: "🆘",
 };
 export const QUICK = ["+1", "eyes", "white_check_mark", "fire", "tada", "pray"];
-export const emoji = (name) => EMOJI[name.replace(/::.*/, "")] || `:${name}:`;
+/** An emoji as a node: drawn where icons.js has it, so that the page looks the same without an emoji font. */
+export function emoji(name) {
+  const bare = name.replace(/::.*/, "");
+  return icon(bare, bare.replaceAll("_", " ")) || EMOJI[bare] || `:${name}:`;
+}
 
 const decode = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 const mention = (label) => h("span", { class: "mention" }, label);
@@ -63,7 +68,7 @@ function inline(text, out) {
     if (pre !== undefined) out.push(codeBlock(decode(pre).replace(/^\n/, "").replace(/\n$/, "")));
     else if (code !== undefined) out.push(h("code", {}, decode(code)));
     else if (angle !== undefined) out.push(angled(angle));
-    else if (named !== undefined) out.push(EMOJI[named.replace(/::.*/, "")] ? h("span", { class: "emoji", role: "img", "aria-label": named }, emoji(named)) : all);
+    else if (named !== undefined) out.push(emoji(named));
     else if (bold !== undefined) out.push(h("strong", {}, inline(bold, [])));
     else if (italic !== undefined) out.push(h("em", {}, inline(italic, [])));
     else out.push(h("s", {}, inline(strike, [])));
@@ -105,7 +110,7 @@ export function codeBlock(text) {
 }
 
 /** plain_text: emoji names are shown as emoji, nothing else is markup. */
-export const plain = (text) => String(text).replace(/:([a-z0-9_+-]+):/g, (all, name) => EMOJI[name] || all);
+export const plain = (text) => String(text).split(/(:[a-z0-9_+-]+:)/).map((piece) => (/^:.+:$/.test(piece) ? emoji(piece.slice(1, -1)) : piece));
 
 /** A text object to nodes. */
 export const textOf = (object) => (object?.type === "mrkdwn" ? mrkdwn(object.text) : plain(object?.text ?? ""));
@@ -171,7 +176,7 @@ function mdInline(text) {
     else if (strike) out.push(h("s", {}, strike));
     else if (auto) out.push(safeLink(auto));
     else if (user) out.push(mention(userName(user)));
-    else out.push(EMOJI[named] || all);
+    else out.push(emoji(named));
     done = found.index + all.length;
   }
   out.push(text.slice(done));

@@ -98,5 +98,5 @@ export function author(message) {
   const app = Boolean(message.bot_id) || message.user === "USLACKBOT";
   const name = message.username || user?.real_name || (message.user === "USLACKBOT" ? "Slackbot" : "Someone");
   const colour = user?.colour || (message.user === "USLACKBOT" ? "#64748b" : "#c2410c");
-  return { name, colour, app, icon: message.user === store.bot.user ? "🔔" : message.bot_id ? "🔥" : "" };
+  return { name, colour, app, icon: message.user === store.bot.user ? "bell" : message.bot_id ? "fire" : "" };
 }
