@@ -95,7 +95,7 @@ def demo(
     http: Annotated[bool, typer.Option("--http", help="Slack over HTTP instead of Socket Mode.")] = False,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Try everything against a practice Slack, cluster and metrics on this machine; nothing real is touched."""
+    """Try everything on a practice Slack, cluster and metrics; nothing real is touched."""
     with _readable(ctx):
         from bot import demo
 
@@ -104,7 +104,7 @@ def demo(
 
 @app.command()
 def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Check every connection, scope and right, and say what to fix; exit code 1 when something fails."""
+    """Check every connection, scope and right; exit code 1 when something fails."""
     with _readable(ctx) as common:
         from bot.commands import doctor
 
