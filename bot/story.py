@@ -17,15 +17,14 @@ OVER = ("resolved",)
 
 @dataclass(frozen=True)
 class Facts:
-    """What the thread shows beside the record: who may approve (Slack ids; "*" is anybody), where earlier threads are.
+    """What the thread shows beside the record: who may decide each proposal (Slack ids), where earlier threads are.
 
     *two_people_from* is the risk from which two people must approve.
     """
 
-    approvers: tuple[str, ...] = ()
+    approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     two_people_from: Risk = Risk.CRITICAL
     threads: dict[int, str] = field(default_factory=dict)
-    thread_url: str = ""
 
 
 def entries(case: Case, *kinds: str) -> Iterator[TimelineEntry]:

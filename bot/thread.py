@@ -20,7 +20,7 @@ from bot.blocks.thread import ROOT, desired, root
 from bot.story import Facts
 from bot.webapi import REFUSED_LAYOUT, SlackRefused, call
 from tools.errors import Permanent, TocsinError
-from tools.records import Alert, Case
+from tools.records import Alert, Case, Proposal
 from tools.store import incidents, posts
 from tools.store.db import Database
 
@@ -44,8 +44,8 @@ class Limiter(Protocol):
 class Thread:
     """Draws incidents into Slack.
 
-    *approvers* names who may approve a change for an alert, *default_channel* is where an incident without a channel
-    goes ("" = nowhere).
+    *deciders* names who may decide a proposal: the owners of what it changes. Without it, *approvers* names them by the
+    incident's alert. *default_channel* is where an incident without a channel goes ("" = nowhere).
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Thread:
         db: Database,
         cache: Limiter,
         *,
-        approvers: Callable[[Alert], Iterable[str]],
+        approvers: Callable[[Alert], Iterable[str]] | None = None,
+        deciders: Callable[[Proposal], Iterable[str]] | None = None,
         default_channel: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -62,6 +63,7 @@ class Thread:
         self._db = db
         self._cache = cache
         self._approvers = approvers
+        self._deciders = deciders
         self._default_channel = default_channel
         self._sleep = sleep
         self._workspace_url: str | None = None
@@ -221,7 +223,12 @@ class Thread:
                     except Permanent:
                         continue  # the lesson outlived its incident's row
                     threads[incident_id] = thread_link(url, found.channel, found.thread_ts)
-        return Facts(approvers=tuple(self._approvers(case.incident.alert)), threads=threads)
+        return Facts(approvers={one.id: self._deciding(case, one) for one in case.proposals}, threads=threads)
+
+    def _deciding(self, case: Case, one: Proposal) -> tuple[str, ...]:
+        if self._deciders:
+            return tuple(self._deciders(one))
+        return tuple(self._approvers(case.incident.alert)) if self._approvers else ()
 
     async def _workspace(self) -> str:
         if self._workspace_url is None:

@@ -17,7 +17,7 @@ HELP = """\
 • `/diagnose &lt;service&gt;`: look at a service now.
 • `/tocsin status`: what is open now.
 • `/tocsin why &lt;incident&gt;`: every step on record for an incident.
-• The menu of any message, *Diagnose this message*: read that message as an alert.
+• The menu of any message, *Diagnose this*: read that message as an alert.
 • In an incident's thread: press the buttons, or just talk. What people write is kept for the post-mortem.
 I change nothing until somebody allowed to presses *Approve*."""
 

@@ -48,10 +48,10 @@ def _facts(one: Proposal) -> list[str]:
 
 
 def _who(one: Proposal, facts: Facts) -> str:
-    allowed = facts.approvers[:20]
+    allowed = facts.approvers.get(one.id, ())[:20]
     if not allowed:
         return "Nobody may approve this yet: name people under `approvers` in tocsin.yaml."
-    who = "anybody in this channel" if "*" in allowed else " ".join(person(name) for name in allowed)
+    who = " ".join(person(name) for name in allowed)
     if one.risk >= facts.two_people_from:
         return f"May approve: {who}. Two people are needed."
     if one.risk >= Risk.HIGH:

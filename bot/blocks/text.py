@@ -19,6 +19,7 @@ _NOT_OURS = re.compile(
 _EMOJI = re.compile(r"(?<!\w):(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_|_(?!\w)")
 _LOOKALIKES = str.maketrans({"`": "'", "*": "\u2217", "~": "\u223c"})
+_ANGLES = str.maketrans({"<": "\u2039", ">": "\u203a", "`": "'"})
 _PARTIAL = re.compile(r"&[a-z]{0,4}$|<[^<>]*$")
 _USER = re.compile(r"[UW][A-Z0-9]{2,20}")
 _GROUP = re.compile(r"S[A-Z0-9]{2,20}")
@@ -57,8 +58,9 @@ def quiet(mrkdwn: str) -> str:
 
 
 def plain(text: str, limit: int) -> str:
-    """One line for a `plain_text` object, which Slack does not parse apart from `@here`."""
-    return clip(_BROADCAST.sub("@" + ZERO_WIDTH, " ".join(clean(text[: limit * SLACK]).split())), limit)
+    """One line for a `plain_text` object: nothing in it can be read as a mention, whether Slack unescapes it or not."""
+    line = " ".join(clean(text[: limit * SLACK]).split()).translate(_ANGLES)
+    return clip(_BROADCAST.sub("@" + ZERO_WIDTH, line), limit)
 
 
 def prose(text: str, limit: int = 300) -> str:

@@ -186,7 +186,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 facts = st.builds(
     Facts,
-    approvers=st.lists(hostile | st.just("U0DANA"), max_size=40).map(tuple),
+    approvers=st.dictionaries(PROPOSAL_IDS, st.lists(hostile | st.just("U0DANA"), max_size=40).map(tuple)),
     threads=st.dictionaries(st.integers(1, 99), hostile, max_size=3),
 )
 BROADCAST = re.compile(

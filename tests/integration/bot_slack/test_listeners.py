@@ -106,7 +106,9 @@ async def card(client: AsyncWebClient, slack: Slack, bot: Bot) -> dict[str, dict
     """Everything an incident can show, posted; by its post's key."""
     rows = samples.row(10, 70, "postmortem_drafted", {"by": "U0DANA", "text": "x"})
     ended = samples.ended()
-    posts = {post.key: post for post in desired(samples.proposed(), Facts(approvers=("U0DANA",)))}
+    posts = {
+        post.key: post for post in desired(samples.proposed(), Facts(approvers={samples.PROPOSAL_ID: ("U0DANA",)}))
+    }
     posts |= {
         post.key: post
         for post in desired(ended.model_copy(update={"timeline": (*ended.timeline, rows)}), Facts())

@@ -11,7 +11,7 @@ from tests.integration.bot_slack.conftest import Fault, Slack
 from tests.unit.bot_slack import samples
 from tools.cache import MemoryCache
 from tools.errors import Temporary
-from tools.records import Alert
+from tools.records import Proposal
 from tools.store import events, evidence, incidents, posts, proposals
 from tools.store.db import Database
 
@@ -53,13 +53,13 @@ async def opened(db: Database, channel: str = "", ts: str = "") -> Record:
     return Record(db, incident.id)
 
 
-def approvers(_: Alert) -> tuple[str, ...]:
-    return ("U0DANA",)
+def deciders(proposal: Proposal) -> tuple[str, ...]:
+    return ("U0DANA",) if proposal.params["deployment"] == "checkout" else ()
 
 
 @pytest.fixture
 def thread(client: AsyncWebClient, db: Database) -> Thread:
-    return Thread(client, db, MemoryCache(), approvers=approvers, default_channel="C0INCIDENTS")
+    return Thread(client, db, MemoryCache(), deciders=deciders, default_channel="C0INCIDENTS")
 
 
 async def test_a_record_is_drawn_into_the_alerts_thread_once(slack: Slack, db: Database, thread: Thread) -> None:
@@ -84,6 +84,7 @@ async def test_a_changed_record_edits_the_card_and_adds_what_is_new(slack: Slack
     ours = slack.ours()
     assert ours["card"]["ts"] == before
     assert "checkout fails since the rollout" in ours["card"]["text"]
+    assert "May approve: <@U0DANA>." in str(ours[f"proposal:{samples.PROPOSAL_ID}"]["blocks"])
     assert [element["action_id"] for element in ours[f"proposal:{samples.PROPOSAL_ID}"]["blocks"][-1]["elements"]] == [
         "approve",
         "reject",

@@ -11,7 +11,9 @@ from tests.unit.bot_slack import samples
 from tests.unit.bot_slack.limits import buttons, check_blocks, check_post, check_view, said
 from tools.records import Case, Risk
 
-FACTS = Facts(approvers=("U0DANA", "S0ONCALL"), threads={7: "https://drill.slack.com/archives/C1/p1"})
+FACTS = Facts(
+    approvers={samples.PROPOSAL_ID: ("U0DANA", "S0ONCALL")}, threads={7: "https://drill.slack.com/archives/C1/p1"}
+)
 
 
 def shown(case: Case, facts: Facts = FACTS) -> dict[str, str]:

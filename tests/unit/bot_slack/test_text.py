@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.blocks.text import clip, code, duration, fence, link, moment, person, prose, quiet, size
+from bot.blocks.text import clip, code, duration, fence, link, moment, person, plain, prose, quiet, size
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,10 @@ def test_foreign_text_mentions_nobody(hostile: str) -> None:
         assert "@channel" not in shown
         assert "@here" not in shown
         assert "@Everyone" not in shown
+
+
+def test_a_heading_holds_no_mention_either() -> None:
+    assert plain("a <!channel>\n@here", 100) == "a \u2039!channel\u203a @\u200bhere"
 
 
 def test_prose_has_no_formatting_of_its_own() -> None:
