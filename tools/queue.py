@@ -3,15 +3,17 @@
 bot/compose.py registers handlers and runs a worker; bot/lifecycle.py defers. A handler may run twice (a worker that died
 after doing the work, before saying so), so it begins by looking whether its step is done.
 
-Three habits of procrastinate that this file works around, each with a test:
+Four habits of procrastinate that this file works around, each with a test:
 - a waiting job holds back every later job of its lock, even one scheduled for next hour or in back-off, so those get a
   lower priority until they are due;
+- the next job of a lock is not looked for when the one before it ends, so workers are notified then;
 - a refused queueing lock is an error inside the caller's transaction, so it happens in a savepoint;
 - a job cannot go back to waiting while its queueing lock is taken by a newer one, so then it ends: the newer does the work.
 """
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,21 +34,24 @@ _SQL = queries("queue")
 _GIVE_UP = 20  # tries of one job: with the longest pause of 60 s about a quarter of an hour
 _DEADLY = 5  # workers that may die over one job before it is given up
 _LONGEST_PAUSE_S = 60.0
-_POLL_S = 1.0  # how late a scheduled or retried job may start; a fresh one is notified at once
+_PAUSE_S = 1.0  # before a worker that lost its database starts again
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _KEEP_FAILED_HOURS = 7 * 24
+_WAKE = "SELECT pg_notify('procrastinate_any_queue_v1', %(message)s)"
 
 
 class Queue:
     """Named handlers, durable jobs for them, and the worker that runs them.
 
     A worker says every *heartbeat_s* that it lives; the jobs of one silent for *stalled_s* are run again by any other.
+    *poll_s* is how late a scheduled or retried job may start; every other is notified at once.
     """
 
-    def __init__(self, db: Database, *, heartbeat_s: float = 5.0, stalled_s: float = 15.0) -> None:
+    def __init__(self, db: Database, *, heartbeat_s: float = 5.0, stalled_s: float = 15.0, poll_s: float = 1.0) -> None:
         self._db = db
         self._heartbeat_s = heartbeat_s
         self._stalled_s = stalled_s
+        self._poll_s = poll_s
         connector = procrastinate.PsycopgConnector(
             conninfo=db.dsn, min_size=1, max_size=6, kwargs={"application_name": "tocsin queue"}
         )
@@ -104,7 +109,7 @@ class Queue:
                     try:
                         await self._app.run_worker_async(
                             concurrency=concurrency,
-                            fetch_job_polling_interval=_POLL_S,
+                            fetch_job_polling_interval=self._poll_s,
                             shutdown_graceful_timeout=grace_s,
                             delete_jobs="successful",
                             install_signal_handlers=False,
@@ -114,7 +119,7 @@ class Queue:
                     finally:
                         rescue.cancel()
                         await asyncio.gather(rescue, return_exceptions=True)
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_PAUSE_S)
 
     async def counts(self) -> dict[str, float]:
         """Return how many jobs wait ("todo"), run ("doing"), "failed", and the age of the oldest due one ("oldest_s")."""
@@ -163,14 +168,24 @@ class _Retry(BaseRetryStrategy):
 
 
 class _Manager(manager.JobManager):
-    """procrastinate's job manager, which does not strand a job whose queueing lock was taken meanwhile."""
+    """procrastinate's job manager, which frees locks at once and strands no job whose queueing lock was taken meanwhile."""
 
     async def retry_job(self, job: jobs.Job, *args: Any, **kwargs: Any) -> None:
         try:
             await super().retry_job(job, *args, **kwargs)
         except exceptions.UniqueViolation:
             log.info("job.replaced", name=job.task_name, args=job.task_kwargs)
-            await self.finish_job(job, jobs.Status.ABORTED, delete_job=False)
+            await super().finish_job(job, jobs.Status.ABORTED, delete_job=False)
+        await self._wake(job)
+
+    async def finish_job(self, job: jobs.Job, status: jobs.Status, delete_job: bool) -> None:
+        await super().finish_job(job, status, delete_job)
+        await self._wake(job)
+
+    async def _wake(self, job: jobs.Job) -> None:
+        if job.lock:
+            message = json.dumps({"type": "job_inserted", "job_id": job.id})
+            await self.connector.execute_query_async(_WAKE, message=message)
 
 
 def _priority(at: datetime | None) -> int:

@@ -135,14 +135,14 @@ class _Cluster:
     def prepare(self) -> None:
         """Make the folder when it is not there, all of it or nothing."""
         if not (self._folder / "PG_VERSION").exists():
+            new = self._data_dir / f"{self._folder.name}.new"
+            shutil.rmtree(new, ignore_errors=True)
             others = [path.name for path in self._data_dir.glob("pg*/PG_VERSION")]
             if others:
                 raise Permanent(
                     f"{self._data_dir} was made by another PostgreSQL than {self._folder.name[2:]}. Dump it with the old "
                     "version and restore it, or set TOCSIN_DATA_DIR to a new folder."
                 )
-            new = self._data_dir / f"{self._folder.name}.new"
-            shutil.rmtree(new, ignore_errors=True)
             self._own(new)
             self._run(
                 "initdb", "-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8",

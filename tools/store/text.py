@@ -120,12 +120,13 @@ def _sections(body: str) -> list[tuple[str, list[str]]]:
 
 
 def _cut(heading: str, lines: list[str]) -> list[Passage]:
-    """Cut a section at line ends into pieces that fit."""
+    """Cut a section at line ends into pieces that fit below its heading."""
+    room = MAX_PASSAGE - len(_name(heading)) - 1
     pieces: list[str] = []
     piece = ""
     for line in "\n".join(lines).strip().split("\n"):
-        for part in [line[at : at + MAX_PASSAGE] for at in range(0, len(line), MAX_PASSAGE)] or [""]:
-            if piece and len(piece) + len(part) + 1 > MAX_PASSAGE:
+        for part in [line[at : at + room] for at in range(0, len(line), room)] or [""]:
+            if piece and len(piece) + len(part) + 1 > room:
                 pieces.append(piece.strip())
                 piece = ""
             piece = f"{piece}\n{part}" if piece else part
@@ -137,10 +138,14 @@ def _merged(passages: tuple[Passage, ...]) -> tuple[Passage, ...]:
     """Join neighbours while they fit, each under its own heading: a runbook's short sections belong together."""
     merged: list[Passage] = []
     for passage in passages:
-        last_name = passage.heading.rsplit(" > ", 1)[-1]
-        whole = f"{last_name}\n{passage.text}" if last_name else passage.text
+        name = _name(passage.heading)
+        whole = f"{name}\n{passage.text}" if name else passage.text
         if merged and len(merged[-1].text) + len(whole) + 2 <= MAX_PASSAGE:
             merged[-1] = Passage(merged[-1].heading, f"{merged[-1].text}\n\n{whole}")
         else:
-            merged.append(Passage(passage.heading, whole[:MAX_PASSAGE]))
+            merged.append(Passage(passage.heading, whole))
     return tuple(merged)
+
+
+def _name(path: str) -> str:
+    return path.rsplit(" > ", 1)[-1][:200]

@@ -101,8 +101,8 @@ async def test_hostile_text_is_kept(db: Database):
     clean = hostile.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
     assert stored.group_key == clean
     ((key, value),) = stored.alert.annotations.items()
-    assert key == value
-    assert key.replace("\ufffd\ufffd\ufffd", "\ufffd") == clean  # pydantic writes one for each byte of a surrogate
+    assert value == clean
+    assert key == clean.replace("half\ufffd", "half\ufffd\ufffd\ufffd")  # pydantic itself cleans keys, byte by byte
     assert stored.alert.service == "s\ufffd"
 
 

@@ -127,9 +127,8 @@ async def test_every_named_query_prepares_on_the_migrated_schema(db: Database, n
     assert queries(noun)
     async with db.connection() as conn:
         for name, query in queries(noun).items():
-            found: dict[str, int] = {}
-            text = re.sub(
-                r"%\((\w+)\)s", lambda match: f"${found.setdefault(match[1], len(found) + 1)}", query.decode()
-            )
+            text = query.decode()
+            for number, parameter in enumerate(sorted(set(re.findall(r"%\((\w+)\)s", text))), start=1):
+                text = text.replace(f"%({parameter})s", f"${number}")
             if PREPARABLE.match(text):
                 await conn.execute(f"PREPARE {noun}_{name} AS {text}".encode())
