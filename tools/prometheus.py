@@ -56,6 +56,7 @@ class ActiveAlert:
     state: str
     value: float
     active_at: datetime | None
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,7 @@ def _active(row: Any) -> ActiveAlert:
         state=str(row.get("state", "")),
         value=float(value) if value not in (None, "") else math.nan,
         active_at=moment(row.get("activeAt")),
+        annotations=_labels(row.get("annotations") or {}),
     )
 
 
