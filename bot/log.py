@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
+
 from tools.redact import redact
 
 _NOISY = ("httpx", "httpcore", "openai", "asyncio", "apscheduler", "urllib3", "kubernetes", "procrastinate")
@@ -25,7 +26,7 @@ def configure(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if json else _as_it_is,
+        structlog.processors.format_exc_info,
         redact_values,
     ]
     structlog.configure(
@@ -34,9 +35,8 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    renderer = (
-        structlog.processors.JSONRenderer(default=str) if json else structlog.dev.ConsoleRenderer(colors=out.isatty())
-    )
+    people = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer(default=str) if json else people
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -64,7 +64,3 @@ def _clean(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
     return value
-
-
-def _as_it_is(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return event
