@@ -1,4 +1,4 @@
-"""A scripted model: the OpenAI chat completions API over HTTP, answering from a script, well or badly.
+"""A scripted model: the OpenAI chat completions and embeddings API over HTTP, answering from a script, well or badly.
 
 Tests and bench/ talk to it through the same client as to a real model. `python -m drill.model --script FILE` serves a JSON
 list of replies and prints its address as JSON. The reply to a request is the one at the position that the conversation has
@@ -7,7 +7,10 @@ reached (the number of assistant messages in it), so conversations may run at th
 
 import argparse
 import asyncio
+import hashlib
 import json
+import math
+import re
 import socket
 import threading
 import time
@@ -25,6 +28,7 @@ from starlette.routing import BaseRoute, Route
 
 CHARS_PER_TOKEN = 4  # a rough rule, good enough for a scripted bill
 KEPT = 50
+DIMENSIONS = 384
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,16 @@ class Model:
         """Return the API's routes."""
         return [
             Route(f"{prefix}/chat/completions", self._complete, methods=["POST"]),
+            Route(f"{prefix}/embeddings", self._embed, methods=["POST"]),
             Route(f"{prefix}/models", self._models),
         ]
+
+    async def _embed(self, request: Request) -> Response:
+        asked = json.loads(await request.body())
+        texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+        data = [{"object": "embedding", "index": n, "embedding": _vector(text)} for n, text in enumerate(texts)]
+        usage = {"prompt_tokens": sum(map(len, texts)) // CHARS_PER_TOKEN, "total_tokens": 0}
+        return JSONResponse({"object": "list", "data": data, "model": asked["model"], "usage": usage})
 
     async def _models(self, _request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [{"id": "scripted", "object": "model", "owned_by": "drill"}]})
@@ -117,6 +129,16 @@ def _message(reply: Reply, turn: int) -> dict[str, Any]:
         )
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
     return {**message, "tool_calls": calls} if calls else message
+
+
+def _vector(text: str) -> list[float]:
+    """Return a unit vector by feature hashing: texts that share words are near each other, and that is all it knows."""
+    values = [0.0] * DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()):
+        digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
+        values[int.from_bytes(digest[:4], "big") % DIMENSIONS] += 1.0 if digest[4] % 2 else -1.0
+    length = math.sqrt(sum(value * value for value in values)) or 1.0
+    return [value / length for value in values]
 
 
 def _usage(asked: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, int]:
