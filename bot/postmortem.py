@@ -74,7 +74,7 @@ def draft(case: Case) -> Draft:
     solution = fixed_by.plan.line if fixed_by else _other_solution(case)
     return Draft(
         title=f"{subject}: {case.incident.alert.name or 'alert'}, {case.incident.opened_at:%Y-%m-%d}",
-        summary=f"{headline} {_ending(case)}",
+        summary=f"{headline.rstrip('. ')}. {_ending(case)}",
         impact=_impact(case),
         cause=cause,
         evidence=_evidence(case),
@@ -143,13 +143,13 @@ def _impact(case: Case) -> str:
     told = alert.annotations.get("summary") or alert.annotations.get("description") or alert.name
     lasted = figures(case).lasted_s
     length = f"{round(lasted / 60, 1)} min" if lasted is not None else "not over yet"
-    return f"{told} Severity {alert.severity}, service {alert.service or 'unknown'}. Duration: {length}."
+    return f"{told.rstrip('. ')}. Severity {alert.severity}, service {alert.service or 'unknown'}. Duration: {length}."
 
 
 def _evidence(case: Case) -> tuple[str, ...]:
     return tuple(
         f"{finding.statement if finding else evidence.summary} [{evidence.id}]"
-        for evidence, finding in story.telling(case)[:8]
+        for evidence, finding in [*story.changes(case)[:3], *story.telling(case)[:6]]
     )
 
 

@@ -121,15 +121,16 @@ def resolved_at(case: Case) -> datetime | None:
 def telling(case: Case) -> list[tuple[Evidence, Finding | None]]:
     """Return what was seen, most telling first: evidence the best hypothesis cites, then by its strongest finding.
 
-    Evidence that failed, or says nothing, is left out: `blind` names it.
+    Evidence that failed, or says nothing, is left out: `blind` names it; so is what `changes` says already.
     """
     hypotheses = case.diagnosis.hypotheses if case.diagnosis else ()
     cited = hypotheses[0].evidence if hypotheses else ()
-    seen = [
-        (evidence, max(evidence.findings, key=lambda finding: finding.score, default=None))
-        for evidence in case.evidence
-        if not evidence.error and (evidence.findings or evidence.summary)
-    ]
+    seen: list[tuple[Evidence, Finding | None]] = []
+    for evidence in case.evidence:
+        states = [finding for finding in evidence.findings if finding.kind not in CHANGES]
+        if evidence.error or (evidence.findings and not states) or not (states or evidence.summary):
+            continue
+        seen.append((evidence, max(states, key=lambda finding: finding.score, default=None)))
 
     def order(item: tuple[Evidence, Finding | None]) -> tuple[int, float]:
         evidence, finding = item

@@ -1,5 +1,7 @@
 """The incident's card, the first message in its thread: the answer first; called by bot/blocks/thread.py."""
 
+import re
+
 from bot import story
 from bot.blocks.kit import Block, Post, actions, button, context, fallback, fit, lines, section
 from bot.blocks.text import code, duration, link, moment, percent, prose
@@ -13,6 +15,7 @@ SEVERITY = {
     "warning": ":warning: warning",
     "info": ":information_source: info",
 }
+_CLOCK = re.compile(r"\b\d\d:\d\d\b")
 MAX_EVIDENCE = 5
 MAX_CHANGES = 2
 MAX_OTHERS = 3
@@ -52,8 +55,8 @@ def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
     blocks: list[Block] = [
         section(f"*{headline}*"),
         context(f"*{sureness(diagnosis)}*", _by(diagnosis), _alert_line(case)),
-        *lines("What I saw", [_saw(evidence, finding) for evidence, finding in story.telling(case)[:MAX_EVIDENCE]]),
-        *lines("What changed", [_changed(finding) for _, finding in story.changes(case)[:MAX_CHANGES]]),
+        *lines("What I saw", [_saw(*seen) for seen in story.telling(case)[:MAX_EVIDENCE]]),
+        *lines("What changed", [_saw(*seen) for seen in story.changes(case)[:MAX_CHANGES]]),
         *lines("It could also be", _also(diagnosis)),
         *lines("What I could not see", [prose(text, 250) for text in story.blind(case)[:MAX_OTHERS]]),
         *lines("Seen before", [_recalled(one, facts) for one in diagnosis.recalled[:MAX_OTHERS]]),
@@ -85,14 +88,10 @@ def _alert_line(case: Case) -> str:
 
 def _saw(evidence: Evidence, finding: Finding | None) -> str:
     said = prose(finding.statement if finding else evidence.summary, 280)
-    at = f" at {moment(finding.at)}" if finding and finding.at else ""
+    timed = finding and finding.at and not _CLOCK.search(finding.statement)
+    at = f", {moment(finding.at)}" if timed and finding and finding.at else ""
     where = f" {link(evidence.link, 'open')}" if evidence.link else ""
     return f"{said}{at} [{code(evidence.id, 40)}]{where}" if evidence.id else f"{said}{at}{where}"
-
-
-def _changed(finding: Finding) -> str:
-    at = f"{moment(finding.at)}: " if finding.at else ""
-    return at + prose(finding.statement, 280)
 
 
 def _also(diagnosis: Diagnosis) -> list[str]:

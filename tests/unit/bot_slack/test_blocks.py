@@ -50,6 +50,10 @@ def test_the_card_answers_first_and_says_how_sure_and_by_whom() -> None:
     assert "payment is slow (10 %)" in card
 
 
+def test_a_change_is_said_once() -> None:
+    assert shown(samples.diagnosed())["card"].count("rolled out revision 12") == 1
+
+
 def test_the_card_links_the_earlier_case_and_the_runbook() -> None:
     card = shown(samples.diagnosed())["card"]
     assert "Incident 7: <https://drill.slack.com/archives/C1/p1|checkout:v2 failed on the old schema>" in card
@@ -203,6 +207,7 @@ def test_the_postmortem_has_times_people_and_the_form() -> None:
 
 def test_the_markdown_draft_holds_together() -> None:
     text = markdown(draft(samples.ended()))
+    assert "shop/checkout:v2. It ended at 03:01 UTC after this change: Roll back" in text
     assert text.startswith("# Post-mortem: checkout: CheckoutHighErrors, 2026-11-23\n")
     assert "| 03:00:30 | U0DANA | Approved the change |" in text
     assert "Roll back shop/checkout from revision 12 to revision 11: recovered" in text
