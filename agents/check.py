@@ -21,9 +21,11 @@ TOLERANCE = 0.02  # "about 1200" for 1217; else a number may differ by half of i
 FRACTION_SCALES = (100.0, 1000.0)
 BYTE_SCALES = (1e-3, 1e-6, 1e-9, 2.0**-10, 2.0**-20, 2.0**-30)
 NUMBER = re.compile(r"(?<![\w.:/#-])(\d+(?:[.,]\d+)*)(?![\w]*[:/-]\w)")
-# Spans and clock times are arithmetic on timestamps, not facts to look up.
+# Ages and clock times are arithmetic on timestamps, not facts to look up; a latency in seconds is one.
 SPAN = re.compile(
-    r"\b\d+(?:\.\d+)?\s*(?:ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\b|\b\d{1,2}:\d{2}(?::\d{2})?\b"
+    r"\b\d+(?:\.\d+)?\s*(?:min|minutes?|h|hours?|d|days?)\b"
+    r"|\b\d+(?:\.\d+)?\s*(?:s|sec|seconds?)(?=\s+(?:before|after|ago|later|earlier|into))"
+    r"|\b\d{1,2}:\d{2}(?::\d{2})?\b"
 )
 IDS = re.compile(r"\bE\d+\b")
 ANY_NUMBER = re.compile(r"\d+(?:\.\d+)?")

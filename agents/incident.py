@@ -226,7 +226,7 @@ Command = Investigate | Plan | Run | Verify | Remember | Redraw
 Step = tuple[State, list[Command]]
 
 
-def advance(now: State, event: Event) -> Step:
+def advance(now: State, event: Event) -> Step:  # noqa: PLR0911  # one return for each kind of event
     """Return the next state and what to do; an event out of turn changes nothing and commands nothing but a redraw."""
     match event:
         case Opened():
@@ -285,7 +285,7 @@ def _diagnosed(now: State, diagnosis: Diagnosis) -> Step:
     return now.model_copy(update={"state": "diagnosed"}), [*commands, Redraw()]
 
 
-def _decided(now: State, event: Proposed | Approved | Rejected | Expired | TargetChanged) -> Step:
+def _decided(now: State, event: Proposed | Approved | Rejected | Expired | TargetChanged) -> Step:  # noqa: PLR0911  # one guard after another
     if isinstance(event, Proposed):
         return _proposed(now, event)
     if event.proposal_id != now.proposal_id:
@@ -316,7 +316,7 @@ def _proposed(now: State, event: Proposed) -> Step:
     return free.model_copy(update=on_table), [Redraw()]
 
 
-def _carried_out(now: State, event: RunStarted | RunEnded | Verified) -> Step:
+def _carried_out(now: State, event: RunStarted | RunEnded | Verified) -> Step:  # noqa: PLR0911  # one guard after another
     if isinstance(event, RunStarted):
         return now, [Redraw()] if event.proposal_id == now.proposal_id else []
     if isinstance(event, RunEnded):

@@ -132,7 +132,7 @@ def tocsin(url: str) -> Callable[[], Awaitable[object]]:
     def validate(params: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
         return params
 
-    schema = {"properties": {"namespace": {}, "deployment": {}}}
+    schema: dict[str, object] = {"properties": {"namespace": {}, "deployment": {}}}
     coordinator = Coordinator(
         tools=[Tool(name) for name in NAMES],
         knowledge=Shelf(),
