@@ -24,7 +24,17 @@ TITLES = st.from_regex(r"\[(FIRING:\d|RESOLVED|FIRING)\] ?[A-Za-z()\[\] <>|*:/.\
 WORDS = (
     JSON
     | TITLES
-    | st.sampled_from(["critical", "0001-01-01T00:00:00Z", "<http://x|y>", "\x00", "http://a/g?g0.expr=up"])
+    | st.sampled_from(
+        [
+            "critical",
+            "0001-01-01T00:00:00Z",
+            "<http://x|y>",
+            "\x00",
+            "http://a/g?g0.expr=up",
+            "check\x00out \ud800 down",
+            "[FIRING:1] A\x00b \udfff",
+        ]
+    )
 )
 ATTACHMENT = st.dictionaries(
     st.sampled_from(["title", "title_link", "text", "fallback", "pretext", "color", "fields", "actions", "blocks"]),
@@ -144,3 +154,13 @@ def test_importing_a_reader_imports_no_other() -> None:
     for name in READERS:
         source = Path(importlib.import_module(f"bot.sources.{name}").__file__ or "").read_text()
         assert "bot.sources" not in source.replace("bot/sources", "")
+
+
+@pytest.mark.parametrize("text", ["check\x00out is down", "half a pair \ud800", "[FIRING:1] A\x00b \udfff (c)"])
+def test_what_no_database_can_hold_never_gets_in(text: str) -> None:
+    attachment = {"title": text, "text": f"service: {text}", "fields": [{"title": "pod", "value": text}]}
+    assert alerts_or_refusal("slack", {"text": text, "username": text, "attachments": [attachment]})
+    labels = {"alertname": text, "service": text, text: text}
+    assert alerts_or_refusal(
+        "webhook", {"groupKey": text, "alerts": [{"labels": labels, "annotations": {"summary": text}}]}
+    )

@@ -1,4 +1,4 @@
-"""docs/cli.md, made from the help texts: `python -m bot.commands.reference > docs/cli.md`; a test compares the two."""
+"""docs/cli.md, made from the help texts: `python -m docs.cli > docs/cli.md`; a test compares the two."""  # noqa: INP001
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from bot.__main__ import app
 WIDTH = 100
 HEAD = """# The command line
 
-Made from the help texts by `python -m bot.commands.reference > docs/cli.md`; a test compares them. Settings come from
+Made from the help texts by `python -m docs.cli > docs/cli.md`; a test compares them. Settings come from
 environment variables and `tocsin.yaml`. A command that cannot do its work says why in a sentence and ends with exit code 2.
 """
 
