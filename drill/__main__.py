@@ -67,7 +67,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket, parent: int) 
 
 
 async def _watch_parent(server: uvicorn.Server, parent: int) -> None:
-    while _alive(parent):
+    while _alive(parent):  # noqa: ASYNC110 - a process that is not our child gives no event
         await asyncio.sleep(_PARENT_EVERY_S)
     server.should_exit = True
 
@@ -85,7 +85,7 @@ def _alive(pid: int) -> bool:
 def _first_line(url: str, slack: Workspace, tokens: Tokens, folder: Path) -> dict[str, object]:
     reader = kubeconfig.write(folder / "reader.yaml", url, tokens.reader, "tocsin-reader")
     actor = kubeconfig.write(folder / "actor.yaml", url, tokens.actor, "tocsin-actor")
-    admin = kubeconfig.write(folder / "admin.yaml", url, tokens.admin, "kubernetes-admin")
+    admin = kubeconfig.write(folder / "admin.yaml", url, tokens.admin, "kubernetes-admin", for_kubectl=True)
     env = {
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,

@@ -41,7 +41,7 @@ class NoSlack:
         self.posted: list[object] = []
 
     def routes(self) -> list[BaseRoute]:
-        """The webhook, and what it got."""
+        """Return the webhook, and what it got."""
         return [Route(HOOK_PATH, self._hook, methods=["POST"])]
 
     async def _hook(self, request: Request) -> Response:
@@ -56,7 +56,7 @@ class NoSlack:
 
 
 def build(world: World, slack: SlackHalf) -> Starlette:
-    """The app; both halves start and stop with it."""
+    """Return the app; both halves start and stop with it."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

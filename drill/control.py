@@ -20,7 +20,7 @@ class Control:
         self._world = world
 
     def routes(self) -> list[BaseRoute]:
-        """The four routes."""
+        """Return the four routes."""
         return [
             Route("/drill/scenarios", self._scenarios),
             Route("/drill/state", self._state),
@@ -53,7 +53,7 @@ class Control:
 
 
 def state(world: World) -> dict[str, Any]:
-    """The world at a glance: services with rates and pods, alerts, running drills."""
+    """Return the world at a glance: services with rates and pods, alerts, running drills."""
     pods: dict[str, list[dict[str, Any]]] = {}
     for pod in world.cluster.store.list(kinds.PODS):
         app = (pod["metadata"].get("labels") or {}).get("app", "")

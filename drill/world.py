@@ -57,7 +57,7 @@ class World:
         self._client: httpx.AsyncClient | None = None
 
     def routes(self) -> list[BaseRoute]:
-        """The APIs of Kubernetes, Prometheus, Alertmanager and Loki, and the drills."""
+        """Return the APIs of Kubernetes, Prometheus, Alertmanager and Loki, and the drills."""
         return [
             *self.kubernetes.routes(),
             *PrometheusApi(self.storage, self.rules, self.clock).routes(),

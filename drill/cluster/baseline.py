@@ -39,7 +39,7 @@ def _node(name: str, number: int) -> Obj:
 
 
 def deployment(service: Service, tag: str = "") -> Obj:
-    """The Deployment of one practice service, as a team would write it; *tag* is another than its current one."""
+    """Return the Deployment of one practice service, as a team would write it; *tag* is another than its current one."""
     labels = {"app": service.name, "app.kubernetes.io/part-of": "shop"}
     env = {f"{call.peer.upper()}_URL": f"http://{call.peer}:{PORT}" for call in service.calls} | service.env
     container: Obj = {
@@ -67,7 +67,7 @@ def deployment(service: Service, tag: str = "") -> Obj:
 
 
 def service(of: Service, number: int) -> Obj:
-    """The Service in front of it."""
+    """Return the Service in front of it."""
     return {
         "metadata": {"name": of.name, "namespace": of.namespace, "labels": {"app": of.name}},
         "spec": {

@@ -63,7 +63,7 @@ class Cluster:
             self._settled = -1  # also looks at deadlines that pass without any change
 
     def ready_pods(self, service: str, namespace: str) -> list[Obj]:
-        """The pods a Service sends requests to."""
+        """Return the pods a Service sends requests to."""
         endpoints = self.store.find(kinds.ENDPOINTS, namespace, service)
         names = [a["targetRef"]["name"] for s in (endpoints or {}).get("subsets", ()) for a in s.get("addresses", ())]
         return [pod for name in names if (pod := self.store.find(kinds.PODS, namespace, name))]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from drill.cluster import kinds
 from drill.cluster.catalogue import Behaviour, Catalogue
 from drill.cluster.events import Recorder
-from drill.cluster.objects import Obj, iso, quantity
+from drill.cluster.objects import Kind, Obj, iso, quantity
 from drill.cluster.store import Store
 
 Sink = Callable[[Obj, str, str, str], None]
@@ -58,7 +58,7 @@ class Container:
         return True
 
     def stop(self) -> None:
-        """The pod goes: nothing runs or starts any more."""
+        """Return the pod goes: nothing runs or starts any more."""
         self.running = self.ready = False
         self._phase = "stopped"
 
@@ -73,7 +73,7 @@ class Container:
         return 0.98 + 0.04 * (self._jitter - 0.8) / 0.35
 
     def status(self) -> Obj:
-        """The containerStatus."""
+        """Return the containerStatus."""
         if self.running:
             state: Obj = {"running": {"startedAt": iso(self.started_at)}}
         else:
@@ -218,8 +218,8 @@ class Container:
         return changed
 
 
-def _references(spec: Obj) -> list[tuple[kinds.Kind, str, Obj]]:
-    """The config maps and secrets that a container's environment needs, with the key."""
+def _references(spec: Obj) -> list[tuple[Kind, str, Obj]]:
+    """Return the config maps and secrets that a container's environment needs, with the key."""
     found = []
     for env in spec.get("env") or ():
         source = env.get("valueFrom") or {}

@@ -6,7 +6,7 @@ from drill.cluster.objects import Obj, clone, condition, from_iso, iso
 
 
 def status_of(deployment: Obj, sets: list[Obj], new: Obj | None, now: float, *, unavailable: int, made: bool) -> Obj:
-    """The whole status; *unavailable* is how many pods may be missing, *made* that a replica set was just created."""
+    """Return the whole status; *unavailable* is how many pods may be missing, *made* that a replica set was just created."""
     wanted = deployment["spec"]["replicas"]
     total, ready, available = (_sum(sets, key) for key in ("replicas", "readyReplicas", "availableReplicas"))
     updated = new.get("status", {}).get("replicas", 0) if new else 0
@@ -57,14 +57,21 @@ def _progress(
     if made:
         line = f'Created new replica set "{name}"'
         return _set(known, "Progressing", "True", "NewReplicaSetCreated", line, now, touch=True)
-    if settled and known is not None and f'"{name}"' in known["message"]:
+    if known is not None and settled and f'"{name}"' in known["message"]:
         return known  # a finished rollout does not become unfinished because a pod fails later
-    moved = any(
-        counts[key] > old.get(key, 0) for key in ("updatedReplicas", "readyReplicas", "availableReplicas")
-    ) or counts["replicas"] - counts["updatedReplicas"] < old.get("replicas", 0) - old.get("updatedReplicas", 0)
-    if moved or known is None:
-        line = f'ReplicaSet "{name}" is progressing.'
-        return _set(known, "Progressing", "True", "ReplicaSetUpdated", line, now, touch=True)
+    return _under_way(deployment, name, known, counts, old, now)
+
+
+def _under_way(
+    deployment: Obj, name: str, known: Obj | None, counts: dict[str, int], old: Obj, now: float
+) -> Obj | None:
+    """Tell a rollout that moves from one that has stood still for too long."""
+    grown = any(counts[key] > old.get(key, 0) for key in ("updatedReplicas", "readyReplicas", "availableReplicas"))
+    outdated = counts["replicas"] - counts["updatedReplicas"]
+    if known is None or grown or outdated < old.get("replicas", 0) - old.get("updatedReplicas", 0):
+        return _set(
+            known, "Progressing", "True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.', now, touch=True
+        )
     deadline = deployment["spec"].get("progressDeadlineSeconds", 600)
     if known["status"] == "True" and now - from_iso(known["lastUpdateTime"]) > deadline:
         line = f'ReplicaSet "{name}" has timed out progressing.'

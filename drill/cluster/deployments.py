@@ -218,7 +218,7 @@ def _same_template(replica_set: Obj, template: Obj) -> bool:
 
 
 def plain_template(template: Obj) -> Obj:
-    """A pod template without the hash label, for comparison."""
+    """Return a pod template without the hash label, for comparison."""
     copy = clone(template)
     copy.get("metadata", {}).get("labels", {}).pop(_HASH, None)
     copy.setdefault("metadata", {}).pop("creationTimestamp", None)

@@ -38,7 +38,7 @@ _SUBRESOURCE_KINDS = {"scale": ("autoscaling", "v1", "Scale"), "eviction": ("pol
 
 
 def find(group: str, version: str, plural: str) -> Kind | None:
-    """The kind served under that path, or None."""
+    """Return the kind served under that path, or None."""
     return next((k for k in KINDS if (k.group, k.version, k.plural) == (group, version, plural)), None)
 
 

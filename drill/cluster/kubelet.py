@@ -58,7 +58,7 @@ class Kubelet:
                     yield pod, container
 
     def containers(self, pod: Obj) -> list[Container]:
-        """The containers of one pod, running or not."""
+        """Return the containers of one pod, running or not."""
         return self._containers.get(pod["metadata"]["uid"], [])
 
     def _schedule(self, pod: Obj) -> None:

@@ -35,8 +35,9 @@ class KubernetesApi:
         self._closing = asyncio.Event()
 
     def routes(self) -> list[BaseRoute]:
-        """The one catch-all route."""
-        return [Route("/kubernetes/{path:path}", self.serve, methods=_METHODS)]
+        """Return the catch-all routes."""
+        paths = ("/kubernetes/token/{token}/{path:path}", "/kubernetes/{path:path}")
+        return [Route(path, self.serve, methods=_METHODS) for path in paths]
 
     def close(self) -> None:
         """End every open watch."""
@@ -45,7 +46,9 @@ class KubernetesApi:
     async def serve(self, request: Request) -> Response:
         """One request; a refusal is a Status object."""
         try:
-            who = self._identities.of(request.headers.get("authorization", ""))
+            # kubectl sends no credentials without TLS, so its kubeconfig carries the token in the server's path
+            given = request.path_params.get("token")
+            who = self._identities.of(f"Bearer {given}" if given else request.headers.get("authorization", ""))
             return await self._answer(request, who, "/" + request.path_params["path"])
         except ApiError as error:
             return JSONResponse(error.status(), status_code=error.code)
@@ -79,7 +82,7 @@ class KubernetesApi:
         if asked.subresource == "scale":
             return JSONResponse(scale_of(obj))
         if tables.wanted(request):
-            return JSONResponse(tables.table(asked.kind, [obj], self._store.clock(), str(self._store.version)))
+            return JSONResponse(self._table(request, asked, [obj]))
         return JSONResponse(obj)
 
     def _list(self, request: Request, asked: Target) -> Response:
@@ -94,20 +97,18 @@ class KubernetesApi:
             meta |= {"continue": f"{end}:{self._store.version}", "remainingItemCount": len(rows) - end}
         page = rows[start:end]
         if tables.wanted(request):
-            drawn = tables.table(asked.kind, page, self._store.clock(), str(self._store.version))
-            return JSONResponse(drawn | {"metadata": meta})
+            return JSONResponse(self._table(request, asked, page) | {"metadata": meta})
         body = {"kind": f"{asked.kind.kind}List", "apiVersion": asked.kind.api_version, "metadata": meta}
         return JSONResponse(body | {"items": page})
 
     async def _watch(self, request: Request, asked: Target) -> AsyncIterator[bytes]:
         query, keep = request.query_params, _filter(request)
         queue = self._store.subscribe(asked.kind)
-        as_table = tables.wanted(request)
         deadline = asyncio.get_running_loop().time() + float(query.get("timeoutSeconds") or 1800)
         try:
             for what, obj in self._first(asked, query.get("resourceVersion", "")):
                 if _concerns(asked, obj) and keep(obj):
-                    yield self._line(asked, what, obj, as_table=as_table)
+                    yield self._line(request, asked, what, obj)
             while not self._closing.is_set():
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
@@ -117,7 +118,7 @@ class KubernetesApi:
                 except TimeoutError:
                     continue
                 if _concerns(asked, change[3]) and keep(change[3]):
-                    yield self._line(asked, change[2], change[3], as_table=as_table)
+                    yield self._line(request, asked, change[2], change[3])
         except ApiError as error:
             yield json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n"
         finally:
@@ -128,9 +129,13 @@ class KubernetesApi:
             return [("ADDED", obj) for obj in self._store.list(asked.kind, asked.namespace)]
         return [(what, obj) for _, _, what, obj in self._store.since(asked.kind, _number(version, "resourceVersion"))]
 
-    def _line(self, asked: Target, what: str, obj: Obj, *, as_table: bool) -> bytes:
-        shown = tables.table(asked.kind, [obj], self._store.clock(), str(self._store.version)) if as_table else obj
+    def _line(self, request: Request, asked: Target, what: str, obj: Obj) -> bytes:
+        shown = self._table(request, asked, [obj]) if tables.wanted(request) else obj
         return json.dumps({"type": what, "object": shown}).encode() + b"\n"
+
+    def _table(self, request: Request, asked: Target, rows: list[Obj]) -> Obj:
+        include = request.query_params.get("includeObject", "Metadata")
+        return tables.table(asked.kind, rows, self._store.clock(), str(self._store.version), include)
 
     async def _write(self, request: Request, asked: Target) -> Response:
         dry_run = _dry_run(request)
@@ -198,8 +203,11 @@ def _review(who: Identity, plural: str, body: Obj) -> Obj:
 
 async def _body(request: Request) -> Any:
     raw = await request.body()
+    kind = request.headers.get("content-type", "")
+    if "protobuf" in kind:
+        raise ApiError(415, "UnsupportedMediaType", "the practice cluster speaks JSON and YAML, not protobuf")
     try:
-        return yaml.safe_load(raw) if "yaml" in request.headers.get("content-type", "") else json.loads(raw)
+        return yaml.safe_load(raw) if "yaml" in kind else json.loads(raw)
     except (ValueError, yaml.YAMLError) as error:
         raise ApiError(400, "BadRequest", f"the body of the request could not be read: {error}") from error
 

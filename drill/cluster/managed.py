@@ -59,7 +59,7 @@ def first_apply(body: Obj, manager: str, api_version: str, now: str) -> list[Obj
 
 
 def apply(old: Obj, body: Obj, manager: str, now: str, *, force: bool) -> Obj:
-    """The object after *manager* applied *body*; ApiError 409 when others own a value it would change."""
+    """Return the object after *manager* applied *body*; ApiError 409 when others own a value it would change."""
     entries = _entries(old)
     live, wanted = leaves(old), leaves(body)
     own = _entry(entries, manager, "Apply", old["apiVersion"])

@@ -50,7 +50,7 @@ class ApiError(Exception):
         self.code, self.reason, self.message, self.details = code, reason, message, details or {}
 
     def status(self) -> Obj:
-        """The Status object that goes over the wire."""
+        """Return the Status object that goes over the wire."""
         body: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
         body |= {"message": self.message, "reason": self.reason}
         if self.details:
@@ -82,11 +82,11 @@ def iso(at: float) -> str:
 
 def from_iso(text: str) -> float:
     """Seconds since the epoch."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()
 
 
 def quantity(text: object) -> float:
-    """A Kubernetes quantity (``250m``, ``128Mi``) as a number; ValueError when it is none."""
+    """Return a Kubernetes quantity (``250m``, ``128Mi``) as a number; ValueError when it is none."""
     raw = str(text).strip()
     digits = raw.rstrip("numkMGTPEi")
     suffix = raw[len(digits) :]
@@ -97,13 +97,13 @@ def quantity(text: object) -> float:
 
 
 def safe_hash(value: object, length: int = 10) -> str:
-    """A name-safe hash of any JSON value, in the alphabet Kubernetes uses for pod-template-hash."""
+    """Return a name-safe hash of any JSON value, in the alphabet Kubernetes uses for pod-template-hash."""
     digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
     return "".join(_SAFE[byte % len(_SAFE)] for byte in digest[:length])
 
 
 def owner_uid(obj: Obj) -> str:
-    """The uid of the controlling owner, or ""."""
+    """Return the uid of the controlling owner, or ""."""
     for ref in obj["metadata"].get("ownerReferences", ()):
         if ref.get("controller"):
             return str(ref["uid"])
@@ -111,7 +111,7 @@ def owner_uid(obj: Obj) -> str:
 
 
 def owner_reference(obj: Obj) -> Obj:
-    """A controlling reference to *obj*."""
+    """Return a controlling reference to *obj*."""
     meta = obj["metadata"]
     return {
         "apiVersion": obj["apiVersion"],
@@ -144,17 +144,17 @@ def _expression(each: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def condition(obj: Obj, kind: str) -> Obj | None:
-    """The condition of that type, or None."""
+    """Return the condition of that type, or None."""
     found: Obj | None = next((c for c in obj.get("status", {}).get("conditions", ()) if c["type"] == kind), None)
     return found
 
 
 def is_ready(pod: Obj) -> bool:
-    """A pod that serves: ready and not on its way out."""
+    """Return a pod that serves: ready and not on its way out."""
     ready = condition(pod, "Ready")
     return ready is not None and ready["status"] == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 def clone(obj: Obj) -> Obj:
-    """A deep copy; objects in the store are never changed in place."""
+    """Return a deep copy; objects in the store are never changed in place."""
     return copy.deepcopy(obj)

@@ -68,7 +68,7 @@ class Identities:
         }
 
     def of(self, authorization: str) -> Identity:
-        """The identity; ApiError 401 for a missing or unknown token."""
+        """Return the identity; ApiError 401 for a missing or unknown token."""
         scheme, _, token = authorization.partition(" ")
         found = self._by_token.get(token.strip()) if scheme.lower() == "bearer" else None
         if found is None:

@@ -40,7 +40,7 @@ def target(method: str, path: str, query: Mapping[str, str]) -> Target | None:
     kind = kinds.find(group, version, rest[0])
     if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
         return None
-    name, subresource = (rest + ["", ""])[1:3]
+    name, subresource = [*rest, "", ""][1:3]
     if subresource and subresource not in kind.subresources:
         return None
     return Target(kind, namespace, name, subresource, _verb(method, name, query))

@@ -6,7 +6,7 @@ from drill.cluster.objects import Obj, quantity
 
 
 def why_unschedulable(pod: Obj, nodes: list[Obj], pods: list[Obj]) -> tuple[Obj | None, str]:
-    """The emptiest fitting node, or None and the reason: cordon, selector, CPU or memory requests."""
+    """Return the emptiest fitting node, or None and the reason: cordon, selector, CPU or memory requests."""
     reasons: Counter[str] = Counter()
     fitting: list[tuple[float, str, Obj]] = []
     need = _requests(pod)

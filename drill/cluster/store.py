@@ -7,7 +7,7 @@ import asyncio
 import random
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from drill.cluster.objects import ApiError, Clock, Kind, Obj, clone, iso, not_found
 
@@ -100,17 +100,17 @@ class Store:
         return gone
 
     def word(self, length: int) -> str:
-        """A random name suffix in Kubernetes' alphabet."""
+        """Return a random name suffix in Kubernetes' alphabet."""
         return "".join(self.rng.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(length))
 
-    def since(self, kind: Kind, version: int) -> "list[Change]":
-        """Changes of *kind* after *version*; ApiError 410 when they are no longer kept."""
+    def since(self, kind: Kind, version: int) -> Sequence[Change]:
+        """Return changes of *kind* after *version*; ApiError 410 when they are no longer kept."""
         if self._history and len(self._history) == _HISTORY and version < self._history[0][0] - 1:
             raise ApiError(410, "Expired", f"too old resource version: {version} ({self._history[0][0]})")
         return [change for change in self._history if change[1] is kind and change[0] > version]
 
     def subscribe(self, kind: Kind) -> "asyncio.Queue[Change]":
-        """A queue that receives every later change of *kind*."""
+        """Return a queue that receives every later change of *kind*."""
         queue: asyncio.Queue[Change] = asyncio.Queue()
         self._watchers.append((kind, queue))
         return queue

@@ -15,8 +15,8 @@ def wanted(request: Request) -> bool:
     return "as=Table" in request.headers.get("accept", "")
 
 
-def table(kind: Kind, rows: list[Obj], now: float, version: str) -> Obj:
-    """The Table of some objects; each row carries the object's metadata."""
+def table(kind: Kind, rows: list[Obj], now: float, version: str, include: str = "Metadata") -> Obj:
+    """Return the Table of some objects; each row carries what *include* (includeObject) says of its object."""
     names, cells = _COLUMNS.get(kind, (["Name", "Age"], _plain))
     return {
         "kind": "Table",
@@ -35,15 +35,20 @@ def table(kind: Kind, rows: list[Obj], now: float, version: str) -> Obj:
         "rows": [
             {
                 "cells": cells(obj, now),
-                "object": {
-                    "kind": "PartialObjectMetadata",
-                    "apiVersion": "meta.k8s.io/v1",
-                    "metadata": obj["metadata"],
-                },
+                **_carried(obj, include),
             }
             for obj in rows
         ],
     }
+
+
+def _carried(obj: Obj, include: str) -> Obj:
+    if include == "None":
+        return {}
+    if include == "Object":
+        return {"object": obj}
+    part = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+    return {"object": part}
 
 
 def age(obj: Obj, now: float) -> str:
@@ -67,7 +72,7 @@ def _plain(obj: Obj, now: float) -> list[object]:
 
 
 def pod_status(obj: Obj) -> str:
-    """The word in kubectl's STATUS column."""
+    """Return the word in kubectl's STATUS column."""
     if "deletionTimestamp" in obj["metadata"]:
         return "Terminating"
     states = obj["status"].get("containerStatuses", [])

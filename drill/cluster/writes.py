@@ -173,7 +173,7 @@ def _patched(before: Obj, body: Any, content_type: str) -> Obj:
 
 
 def scale_of(obj: Obj) -> Obj:
-    """The autoscaling/v1 Scale of a workload."""
+    """Return the autoscaling/v1 Scale of a workload."""
     meta = {k: obj["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
     labels = obj["spec"]["selector"].get("matchLabels") or {}
     return {

@@ -24,7 +24,7 @@ def _value(value: object) -> str:
 
 
 def request_fields(rng: random.Random, route: str, status: str, duration_ms: float) -> dict[str, object]:
-    """What an access line says."""
+    """Return what an access line says."""
     method, _, path = route.partition(" ")
     path = path.replace("{id}", str(rng.randint(100, 999)))
     return {

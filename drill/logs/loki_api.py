@@ -29,7 +29,7 @@ class LokiApi:
         self._logs, self._clock = logs, clock
 
     def routes(self) -> list[BaseRoute]:
-        """Queries, labels and readiness; LOKI_URL is the drill's address, as a real one's is without a path."""
+        """Return queries, labels and readiness; LOKI_URL is the drill's address, as a real one's is without a path."""
         handlers: dict[str, Callable[[Params, dict[str, Any]], object]] = {
             "query_range": self._query_range,
             "query": self._query,

@@ -65,7 +65,7 @@ def _count_values(groups: dict[Labels, Vector], label: str) -> Vector:
 
 
 def number(value: float) -> str:
-    """A float as Go's strconv 'f' format with the shortest digits, as Prometheus' JSON has it."""
+    """Return a float as Go's strconv 'f' format with the shortest digits, as Prometheus' JSON has it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -176,7 +176,7 @@ def _common(maps: list[dict[str, str]]) -> dict[str, str]:
 
 
 def slack_message(group: dict[str, str], alerts: list[Notice], base: str) -> Body:
-    """The default Slack notification (template/default.tmpl): a title, and an empty text."""
+    """Return the default Slack notification (template/default.tmpl): a title, and an empty text."""
     firing = [notice for notice in alerts if not notice.ends]
     common = _common([notice.labels for notice in alerts])
     state = f"FIRING:{len(firing)}" if firing else "RESOLVED"
@@ -199,7 +199,7 @@ def slack_message(group: dict[str, str], alerts: list[Notice], base: str) -> Bod
 
 
 def webhook_message(key: str, group: dict[str, str], alerts: list[Notice], base: str) -> Body:
-    """The version 4 webhook."""
+    """Return the version 4 webhook."""
     firing = any(not notice.ends for notice in alerts)
     return {
         "receiver": "webhook",

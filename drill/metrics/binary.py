@@ -25,12 +25,12 @@ class Matching:
     include: tuple[str, ...] = ()
 
     def signature(self, labels: Labels) -> Labels:
-        """What must be equal."""
+        """Return what must be equal."""
         return keep(labels, self.labels) if self.on else drop(labels, (*self.labels, NAME))
 
 
 def compute(op: str, left: float, right: float) -> tuple[float, bool]:
-    """The value and, for a comparison, whether it holds."""
+    """Return the value and, for a comparison, whether it holds."""
     if op in _COMPARE:
         holds = {
             "==": left == right, "!=": left != right, ">": left > right,

@@ -19,7 +19,7 @@ Special = Callable[["Query", list[Any], int], Value]
 
 
 def call(query: "Query", node: ast.Call, at: int) -> Value:
-    """The value of a call at a time; QueryError for a function that is not supported."""
+    """Return the value of a call at a time; QueryError for a function that is not supported."""
     name, args = node.func.name, list(node.args)
     if name in _SPECIAL:
         return _SPECIAL[name](query, args, at)

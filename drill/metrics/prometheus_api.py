@@ -57,8 +57,7 @@ class PrometheusApi:
             Route(f"/prometheus/api/v1/{path}", _endpoint(handler), methods=["GET", "POST"])
             for path, handler in handlers.items()
         ]
-        for path in ("healthy", "ready"):
-            routes.append(Route(f"/prometheus/-/{path}", _healthy))
+        routes += [Route(f"/prometheus/-/{path}", _healthy) for path in ("healthy", "ready")]
         routes.append(Route("/prometheus/graph", self._graph))
         return routes
 
@@ -152,7 +151,7 @@ class PrometheusApi:
         return {"activeTargets": targets, "droppedTargets": []}
 
     async def _graph(self, request: Request) -> Response:
-        """A plain-text look at an expression, so that links from alerts lead somewhere."""
+        """Return a plain-text look at an expression, so that links from alerts lead somewhere."""
         expr = request.query_params.get("g0.expr", "")
         try:
             at = round(self._clock() * 1000)

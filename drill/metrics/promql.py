@@ -5,6 +5,7 @@ minutes of look-back). A test compares it with a real Prometheus over the same s
 """
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ Points = list[tuple[int, float]]
 
 
 def parse(text: str) -> Any:
-    """The expression's syntax tree; QueryError(bad_data) when it cannot be read."""
+    """Return the expression's syntax tree; QueryError(bad_data) when it cannot be read."""
     try:
         return ast.parse(text)
     except ValueError as error:
@@ -38,7 +39,7 @@ class Query:
         self._selected: dict[str, list[Series]] = {}
 
     def instant(self) -> Value:
-        """The value at the end of the span."""
+        """Return the value at the end of the span."""
         value = self.eval(self._tree, self._end_ms)
         return unique(value) if isinstance(value, list) else value
 
@@ -59,44 +60,32 @@ class Query:
         return found
 
     def eval(self, node: Any, at: int) -> Value:
-        """The value of a node at a time in ms."""
-        match node:
-            case ast.NumberLiteral():
-                return float(node.val)
-            case ast.StringLiteral():
-                return Text(node.val)
-            case ast.ParenExpr():
-                return self.eval(node.expr, at)
-            case ast.UnaryExpr():
-                return _negative(self.eval(node.expr, at))
-            case ast.VectorSelector():
-                return self._vector(node, at)
-            case ast.MatrixSelector() | ast.SubqueryExpr():
-                return self.matrix(node, at)
-            case ast.AggregateExpr():
-                return self._aggregate(node, at)
-            case ast.BinaryExpr():
-                return self._binary(node, at)
-            case ast.Call():
-                return calls.call(self, node, at)
+        """Return the value of a node at a time in ms."""
+        if isinstance(node, ast.NumberLiteral):
+            return float(node.val)
+        if isinstance(node, ast.StringLiteral):
+            return Text(node.val)
+        for kind, evaluate in _NODES.items():
+            if isinstance(node, kind):
+                return evaluate(self, node, at)
         raise QueryError(f"cannot evaluate {type(node).__name__}", "bad_data")
 
     def vector(self, node: Any, at: int) -> Vector:
-        """The value of a node that must be an instant vector."""
+        """Return the value of a node that must be an instant vector."""
         value = self.eval(node, at)
         if not isinstance(value, list):
             raise QueryError("expected an instant vector", "bad_data")
         return value
 
     def scalar(self, node: Any, at: int) -> float:
-        """The value of a node that must be a scalar."""
+        """Return the value of a node that must be a scalar."""
         value = self.eval(node, at)
         if not isinstance(value, float):
             raise QueryError("expected a scalar", "bad_data")
         return value
 
     def select(self, node: ast.VectorSelector) -> list[Series]:
-        """The series of a selector, found once per query, in the order of their labels."""
+        """Return the series of a selector, found once per query, in the order of their labels."""
         wanted = matchers(node)
         key = repr(wanted)
         if key not in self._selected:
@@ -108,7 +97,7 @@ class Query:
         return self._selected[key]
 
     def moment(self, node: Any, at: int) -> int:
-        """The time that a selector looks at: its ``@`` or *at*, less its offset."""
+        """Return the time that a selector looks at: its ``@`` or *at*, less its offset."""
         if node.at is not None:
             if node.at.type == ast.AtModifierType.Start:
                 at = self._start_ms
@@ -118,13 +107,14 @@ class Query:
                 at = round(node.at.at.timestamp() * 1000)
         return at - offset_ms(node)
 
-    def _vector(self, node: ast.VectorSelector, at: int) -> Vector:
+    def instant_vector(self, node: ast.VectorSelector, at: int) -> Vector:
+        """Return what a selector finds at a time."""
         moment = self.moment(node, at)
         rows = ((series.labels, series.at(moment, LOOKBACK_MS)) for series in self.select(node))
         return [(labels, value) for labels, value in rows if value is not None]
 
     def matrix(self, node: Any, at: int) -> Matrix:
-        """A range selector or a subquery."""
+        """Return a range selector or a subquery."""
         while isinstance(node, ast.ParenExpr):
             node = node.expr
         if isinstance(node, ast.SubqueryExpr):
@@ -154,7 +144,8 @@ class Query:
                 values.append(number)  # type: ignore[arg-type]
         return Matrix([Window(labels, *pair) for labels, pair in found.items()], end, span)
 
-    def _aggregate(self, node: ast.AggregateExpr, at: int) -> Vector:
+    def aggregate(self, node: ast.AggregateExpr, at: int) -> Vector:
+        """Return the value of an aggregation."""
         param = self.eval(node.param, at) if node.param is not None else None
         given = param.value if isinstance(param, Text) else param
         without = node.modifier is not None and node.modifier.type == ast.AggModifierType.Without
@@ -163,7 +154,8 @@ class Query:
         wanted = given if isinstance(given, (float, str)) else None
         return aggregation.aggregate(str(node.op), vector, names, without=without, param=wanted)
 
-    def _binary(self, node: ast.BinaryExpr, at: int) -> Value:
+    def binary(self, node: ast.BinaryExpr, at: int) -> Value:
+        """Return the value of an operator between two expressions."""
         op, left, right = str(node.op), self.eval(node.lhs, at), self.eval(node.rhs, at)
         as_bool = bool(node.modifier and node.modifier.return_bool)
         if isinstance(left, float) and isinstance(right, float):
@@ -177,6 +169,18 @@ class Query:
         raise QueryError("binary expression must contain only scalar and instant vector types", "bad_data")
 
 
+_NODES: dict[type, Callable[[Query, Any, int], Value]] = {
+    ast.ParenExpr: lambda query, node, at: query.eval(node.expr, at),
+    ast.UnaryExpr: lambda query, node, at: _negative(query.eval(node.expr, at)),
+    ast.VectorSelector: Query.instant_vector,
+    ast.MatrixSelector: Query.matrix,
+    ast.SubqueryExpr: Query.matrix,
+    ast.AggregateExpr: Query.aggregate,
+    ast.BinaryExpr: Query.binary,
+    ast.Call: calls.call,
+}
+
+
 def matchers(node: ast.VectorSelector) -> list[Matcher]:
     """All matchers of a selector, its name among them."""
     found: list[Matcher] = [
@@ -188,7 +192,7 @@ def matchers(node: ast.VectorSelector) -> list[Matcher]:
 
 
 def offset_ms(node: Any) -> int:
-    """A selector's offset in ms."""
+    """Return a selector's offset in ms."""
     return _ms(node.offset) if node.offset else 0
 
 
@@ -209,7 +213,8 @@ def _matching(node: ast.BinaryExpr) -> binary.Matching:
     if modifier is None:
         return binary.Matching()
     card = str(modifier.card).rpartition(".")[2]
-    on, labels = False, ()
+    on = False
+    labels: tuple[str, ...] = ()
     if modifier.matching is not None:
         on = modifier.matching.type == ast.LabelModifierType.Include
         labels = tuple(modifier.matching.labels)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from drill.metrics.values import Window
 
@@ -99,19 +100,19 @@ def quantile(q: float, values: Sequence[float]) -> float:
 
 
 def fsum(values: Sequence[float]) -> float:
-    """A compensated sum that lets infinities and NaN through."""
+    """Return a compensated sum that lets infinities and NaN through."""
     if any(math.isinf(v) or math.isnan(v) for v in values):
         return sum(values)
     return math.fsum(values)
 
 
 def mean(values: Sequence[float]) -> float:
-    """The average."""
+    """Return the average."""
     return fsum(values) / len(values)
 
 
 def variance(values: Sequence[float]) -> float:
-    """Population variance."""
+    """Return population variance."""
     if any(math.isinf(v) or math.isnan(v) for v in values):
         return math.nan
     middle = mean(values)
@@ -119,24 +120,24 @@ def variance(values: Sequence[float]) -> float:
 
 
 def lowest(values: Sequence[float]) -> float:
-    """The minimum; NaN only when there is nothing else."""
+    """Return the minimum; NaN only when there is nothing else."""
     real = [value for value in values if not math.isnan(value)]
     return min(real) if real else math.nan
 
 
 def highest(values: Sequence[float]) -> float:
-    """The maximum; NaN only when there is nothing else."""
+    """Return the maximum; NaN only when there is nothing else."""
     real = [value for value in values if not math.isnan(value)]
     return max(real) if real else math.nan
 
 
 def _changes(values: Sequence[float]) -> float:
-    pairs = zip(values, values[1:], strict=False)
+    pairs = pairwise(values)
     return float(sum(1 for a, b in pairs if a != b and not (math.isnan(a) and math.isnan(b))))
 
 
 def _resets(values: Sequence[float]) -> float:
-    return float(sum(1 for a, b in zip(values, values[1:], strict=False) if b < a))
+    return float(sum(1 for a, b in pairwise(values) if b < a))
 
 
 OVER_TIME: dict[str, Plain] = {

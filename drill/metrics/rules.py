@@ -114,12 +114,12 @@ def read(text: str) -> Rules:
 
 
 def generator_url(base: str, expr: str) -> str:
-    """The link to the graph of an expression, as Prometheus writes it into alerts."""
+    """Return the link to the graph of an expression, as Prometheus writes it into alerts."""
     return f"{base}/graph?g0.expr={quote_plus(expr)}&g0.tab=1"
 
 
 def expand(template: str, labels: dict[str, str], value: float) -> str:
-    """The part of Go's templates that our rules use: labels, the value and three ways to write it."""
+    """Return the part of Go's templates that our rules use: labels, the value and three ways to write it."""
 
     def one(match: re.Match[str]) -> str:
         if match[2]:

@@ -46,7 +46,7 @@ class Series:
             self.values.append(value)
 
     def at(self, at_ms: int, lookback_ms: int) -> float | None:
-        """The newest value within the look-back, None when there is none or it is stale."""
+        """Return the newest value within the look-back, None when there is none or it is stale."""
         index = bisect_right(self.times, at_ms) - 1
         if index < 0 or self.times[index] < at_ms - lookback_ms:
             return None
@@ -60,7 +60,7 @@ class Series:
         return self.times[bisect_right(self.times, at_ms) - 1]
 
     def between(self, start_ms: int, end_ms: int) -> tuple[Sequence[int], Sequence[float]]:
-        """Times and values of the closed interval, stale markers left out."""
+        """Return times and values of the closed interval, stale markers left out."""
         low, high = bisect_left(self.times, start_ms), bisect_right(self.times, end_ms)
         times, values = self.times[low:high], self.values[low:high]
         if any(value != value for value in values):  # noqa: PLR0124
@@ -106,7 +106,7 @@ class Storage:
         self._by_name: dict[str, list[Series]] = {}
 
     def series(self, labels: Labels) -> Series:
-        """The series with exactly these labels, made when new."""
+        """Return the series with exactly these labels, made when new."""
         found = self._by_labels.get(labels)
         if found is None:
             found = self._by_labels[labels] = Series(labels)

@@ -18,7 +18,7 @@ def when(text: str | None, default: float, name: str) -> float:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except ValueError as error:
         raise QueryError(
             f'invalid parameter "{name}": cannot parse "{text}" to a valid timestamp', "bad_data"

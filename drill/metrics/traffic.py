@@ -43,6 +43,7 @@ class Traffic:
         self._rng, self._lines = np.random.default_rng(seed), random.Random(seed)
         self._order = order(cluster.catalogue)
         self._noise = 0.0
+        self._pending: list[tuple[float, Instance, str]] = []
         self.counters: dict[str, Counters] = {}
         self.flows: dict[str, Flow] = {}
 
@@ -57,12 +58,16 @@ class Traffic:
                 counters.cpu += dt * 0.004
                 if instance.ready:
                     self._serve(flow, instance, counters, now, dt)
+        self._pending.sort(key=lambda row: row[0])
+        for at, instance, text in self._pending:
+            self.raw(instance.pod, instance.container.name, at, text)
+        self._pending.clear()
 
     def log(
         self, instance: Instance, style: str, at: float, level: str, message: str, fields: dict[str, object]
     ) -> None:
-        """Write one line of a service."""
-        self.raw(instance.pod, instance.container.name, at, lines.render(style, at, level, message, fields))
+        """Write one line of a service, in order with the others of this tick."""
+        self._pending.append((at, instance, lines.render(style, at, level, message, fields)))
 
     def raw(self, pod: Obj, container: str, at: float, text: str) -> None:
         """Write one line as it is."""
@@ -126,7 +131,7 @@ class Traffic:
         return left
 
     def _call(self, flow: Flow, instance: Instance, counters: Counters, edge: Edge, left: int, now: float) -> int:
-        """Requests to one peer; returns how many own requests fail because of them."""
+        """Return requests to one peer; returns how many own requests fail because of them."""
         calls = int(self._rng.poisson(max(0, left) * edge.call.per_request))
         failed = int(self._rng.binomial(calls, min(1.0, edge.failing)))
         peer = edge.call.peer
@@ -169,7 +174,7 @@ class Traffic:
 
 
 def _complaint(edge: Edge, cluster: Cluster) -> str:
-    """What a client library says when a call fails."""
+    """Return what a client library says when a call fails."""
     peer = cluster.catalogue.services.get(edge.call.peer)
     method, _, path = (peer.routes[0] if peer else "GET /").partition(" ")
     url = f'{method.capitalize()} "http://{edge.host or edge.call.peer}:8080{path.replace("{id}", "1")}"'

@@ -73,7 +73,7 @@ def put(labels: Labels, name: str, value: str) -> Labels:
 
 
 def get(labels: Labels, name: str) -> str:
-    """A label's value or ""."""
+    """Return a label's value or ""."""
     return next((value for key, value in labels if key == name), "")
 
 
@@ -83,7 +83,7 @@ def show(labels: Labels) -> str:
 
 
 def unique(vector: Vector) -> Vector:
-    """The vector itself; QueryError when two samples carry the same labels."""
+    """Return the vector itself; QueryError when two samples carry the same labels."""
     if len({labels for labels, _ in vector}) != len(vector):
         raise QueryError("vector cannot contain metrics with the same labelset")
     return vector
