@@ -7,7 +7,7 @@ import json
 import secrets
 from typing import Any
 
-from drill.slack.blocks import check_blocks, too_long, walk
+from drill.slack.blocks import MARKDOWN_CHARS, check_blocks, too_long, walk
 from drill.slack.elements import ELEMENTS
 from drill.slack.errors import JsonDict, SlackError, refused
 
@@ -104,6 +104,8 @@ def read(args: JsonDict, most: int = POST_CHARS) -> JsonDict:
     Raises msg_too_long beyond *most* characters of text; saying nothing at all is for the caller to judge.
     """
     said: JsonDict = {}
+    if args.get("markdown_text"):
+        return _markdown(args)
     text = args.get("text")
     if text is not None:
         if not isinstance(text, str | int | float):
@@ -116,6 +118,18 @@ def read(args: JsonDict, most: int = POST_CHARS) -> JsonDict:
         if value is not None:
             said[name] = value
     return said
+
+
+def _markdown(args: JsonDict) -> JsonDict:
+    """Read ``markdown_text``, which stands alone: https://docs.slack.dev/reference/methods/chat.postMessage."""
+    if args.get("text") or args.get("blocks"):
+        raise SlackError("markdown_text_conflict")
+    text = str(args["markdown_text"])
+    if len(text) > MARKDOWN_CHARS:
+        raise SlackError("msg_too_long")
+    metadata = metadata_of(args.get("metadata"))
+    block = {"type": "markdown", "text": text}
+    return {"text": text, "blocks": with_ids([block]), **({"metadata": metadata} if metadata else {})}
 
 
 def empty(said: JsonDict) -> bool:

@@ -5,7 +5,7 @@ from drill.slack.errors import JsonDict, SlackError
 from drill.slack.methods import method
 from drill.slack.state import State
 
-_CHANGED = ("text", "blocks", "attachments", "metadata")
+_CHANGED = ("text", "markdown_text", "blocks", "attachments", "metadata")
 
 
 @method("chat.postMessage", "chat:write", tier=5, posts=True)

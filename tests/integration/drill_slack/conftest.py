@@ -23,13 +23,15 @@ class Served:
     def __init__(self, app: Any) -> None:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1, ws="websockets-sansio")
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1, ws="websockets-sansio"
+        )
         self.server = uvicorn.Server(config)
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self.task = asyncio.create_task(self.server.serve([self.listening]))
-        while not self.server.started:
+        while not self.server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
@@ -101,3 +103,13 @@ async def socket_mode(workspace: Workspace, app: AsyncApp) -> AsyncIterator[Asyn
         yield handler
     finally:
         await handler.close_async()
+
+
+def last(workspace: Workspace, channel: str) -> Any:
+    """Return the newest message of *channel*."""
+    return list(workspace.state.messages[channel].values())[-1]
+
+
+def whispers(workspace: Workspace) -> list[Any]:
+    """Return every ephemeral message still shown."""
+    return [held["message"] for held in workspace.state.ephemerals.values()]
