@@ -6,13 +6,14 @@ Istio, go-grpc-middleware, ingress-nginx, Traefik, cAdvisor, kube-state-metrics)
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tools.errors import Permanent
 from tools.prometheus import Prometheus
 from tools.records import Scope
-from tools.selectors import exactly, matcher, selector
+from tools.selectors import exactly, literal, matcher, selector
 
 SERVER_ERROR = "5..|5xx|SERVER_ERROR"
 # Of a client every answer but a success or the caller's own mistake is the callee's: also no answer at all ("", "error", "0").
@@ -67,10 +68,12 @@ CALLS = (
     Family("istio_requests_total", ("response_code",), ("destination_workload", "destination_service_name")),
     Family("grpc_client_handled_total", ("grpc_code",), ("grpc_service",)),
 )
+NAMES = tuple(dict.fromkeys(family.name for family in (*REQUESTS, *LATENCY, *CALLS)))
+# The labels that usually name the service are asked first; the others only when those have no requests.
 SERVICE_LABELS = (
-    "service", "app", "job", "deployment", "app_kubernetes_io_name", "destination_workload", "container", "service_name",
-)  # fmt: skip
-CALLER_LABELS = (*SERVICE_LABELS[:5], "service_name", "source_workload")
+    ("service", "app", "job"),
+    ("deployment", "app_kubernetes_io_name", "destination_workload", "source_workload", "container", "service_name"),
+)
 SCRAPES_PER_WINDOW = 4  # Prometheus' own advice for rate(): at least four samples in the range
 MIN_WINDOW_S = 20.0
 LOOKBACK_S = 300
@@ -81,12 +84,13 @@ class Found:
     """A family that has data for the service: the *selector* that picks it, its scrape *interval_s* in seconds."""
 
     family: Family
-    matchers: tuple[str, ...]
+    service: str
+    where: str
     interval_s: float
 
     def select(self, *more: str, name: str = "") -> str:
         """Return the selector, with further matchers, optionally of a sibling metric *name*."""
-        return selector(*self.matchers, *more, name=name or self.family.name)
+        return selector(self.service, self.where, *more, name=name or self.family.name)
 
     @property
     def window(self) -> str:
@@ -106,34 +110,44 @@ def pods_of(scope: Scope) -> tuple[str, ...]:
     return tuple(m for m in (place(scope), matcher("pod", "=~", shape)) if m)
 
 
-async def discover(
-    prometheus: Prometheus, scope: Scope, families: Sequence[Family], labels: Sequence[str], ask: Callable[[str], str]
-) -> list[Found]:
-    """Return those of *families* that have data for the service, in the order of preference; one query a label name.
+async def discover(prometheus: Prometheus, scope: Scope, ask: Callable[[str], str]) -> list[Found]:
+    """Return the known families that have data for the service, in the order of preference; one query a label name.
 
     The metrics' own ``namespace`` label is tried first; where it names the exporter's, the service's name alone decides.
     """
-    names = "|".join(dict.fromkeys(family.name for family in families))
-    for where in dict.fromkeys((place(scope), "")):
-        asked = [tuple(m for m in (matcher(label, "=", scope.service), where) if m) for label in labels]
-        read = await asyncio.gather(*(_present(prometheus, names, matchers, ask) for matchers in asked))
-        found: dict[str, Found] = {}
-        for matchers, present in zip(asked, read, strict=True):
-            for family in families:
-                if family.name in present and family.name not in found:
-                    found[family.name] = Found(family, matchers, 0.0)
-        if found:
-            first = next(iter(found.values()))  # one target's metrics are scraped together
-            interval = await _interval(prometheus, first.select(), ask)
-            return [replace(found[f.name], interval_s=interval) for f in families if f.name in found]
-    return []
+    found: dict[Family, Found] = {}
+    for where, labels in itertools.product(dict.fromkeys((place(scope), "")), SERVICE_LABELS):
+        if found and (where != next(iter(found.values())).where or any(family in REQUESTS for family in found)):
+            break
+        read = await asyncio.gather(*(_present(prometheus, scope, label, where, ask) for label in labels))
+        for label, present in zip(labels, read, strict=True):
+            for family in (*REQUESTS, *LATENCY, *CALLS):
+                if family.name in present and _fits(family, label):
+                    found.setdefault(family, Found(family, matcher(label, "=", scope.service), where, 0.0))
+    if not found:
+        return []
+    interval = await _interval(prometheus, next(iter(found.values())).select(), ask)  # one target is scraped as a whole
+    return [replace(found[f], interval_s=interval) for f in (*REQUESTS, *LATENCY, *CALLS) if f in found]
 
 
-async def _present(
-    prometheus: Prometheus, names: str, matchers: tuple[str, ...], ask: Callable[[str], str]
-) -> set[str]:
-    """Return which of *names* have data under *matchers*."""
-    picked = selector(matcher("__name__", "=~", names), *matchers)
+def _fits(family: Family, label: str) -> bool:
+    """Whether *family* counts what it is meant to under *label*: Istio's one family counts both directions."""
+    if label == "source_workload":
+        return bool(family.peers)
+    if family.name.startswith("istio"):
+        return not family.peers
+    return label != "destination_workload"
+
+
+def looked_for(scope: Scope) -> str:
+    """Say what was looked for, for a service that has none of it."""
+    labels = "/".join(label for group in SERVICE_LABELS for label in group)
+    return f"(looked for {len(NAMES)} known metric names with {labels} = {literal(scope.service)})"
+
+
+async def _present(prometheus: Prometheus, scope: Scope, label: str, where: str, ask: Callable[[str], str]) -> set[str]:
+    """Return which known names have data for the service under *label*."""
+    picked = selector(matcher("__name__", "=~", "|".join(NAMES)), matcher(label, "=", scope.service), where)
     rows = await prometheus.query(ask(f"count by (__name__) ({picked})"))
     return {row.labels["__name__"] for row in rows if "__name__" in row.labels}
 

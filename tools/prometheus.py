@@ -89,11 +89,20 @@ class Prometheus:
         return [_read(promql, _sample, row) for row in rows]
 
     async def query_range(self, promql: str, start: datetime, end: datetime, step_s: float) -> list[Series]:
-        """All series of *promql* over [start, end], one point each *step_s* seconds (widened to the server's limit)."""
-        step = max(step_s, (end - start).total_seconds() / (MAX_POINTS - 1), 0.001)
+        """Return all series of *promql* up to *end*, one point each *step_s* seconds back to *start*.
+
+        The last point is at *end* (rounded up to a second), not up to a step before it, as counting from *start* would
+        have it. Steps above a second are whole seconds; they are widened to the server's limit of points.
+        """
+        last = math.ceil(end.timestamp())
+        span = max(last - start.timestamp(), 0.0)
+        step = max(step_s, span / (MAX_POINTS - 1), 0.001)
+        step = float(math.ceil(step)) if step > 1 else step
+        first = last - int(span / step) * step
+        window = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
         params = {"timeout": f"{self._timeout:g}s"}
         rows = await self._call(
-            promql, lambda: self._connect.custom_query_range(promql, start, end, f"{step:.3f}", params=params)
+            promql, lambda: self._connect.custom_query_range(promql, *window, f"{step:.3f}", params=params)
         )
         return [_read(promql, _series, row) for row in rows]
 

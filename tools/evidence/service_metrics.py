@@ -5,6 +5,7 @@ since when is told. Use it to see the symptom, to date its onset, and to see whe
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,9 +46,10 @@ class _Look:
 
     def __init__(self, seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
         self.seen, self.scope, self.prometheus = seen, scope, prometheus
-        self.step = max((scope.end - scope.start).total_seconds() / POINTS, 1.0)
-        count = int((scope.end - scope.start).total_seconds() // self.step) + 1
-        self.grid = round(scope.start.timestamp()) + self.step * np.arange(count, dtype=np.float64)
+        last, span = math.ceil(scope.end.timestamp()), (scope.end - scope.start).total_seconds()
+        self.step = float(max(math.ceil(span / POINTS), 1))
+        # The last point is "now"; the series come on the same grid (see Prometheus.query_range)
+        self.grid = last - self.step * np.arange(int(span / self.step), -1, -1, dtype=np.float64)
         self.onset = (scope.alert.starts_at or scope.end).timestamp()
 
     async def range(self, promql: str) -> list[Series]:
@@ -113,13 +115,13 @@ class _Look:
         fullest = np.where(np.isfinite(stacked), stacked, -np.inf).max(axis=0)
         return _Signal("saturation", f"{resource} of limit", np.where(np.isfinite(fullest), fullest, np.nan))
 
-    async def peers(self, found: Found) -> None:
+    async def peers(self, found: Found) -> list[_Signal]:
         """Errors of the service's own calls, by whom it calls."""
         family = found.family
         peer = await families.label_of(self.prometheus, found, family.peers)
         code = await families.label_of(self.prometheus, found, family.codes)
         if not peer or not code:
-            return
+            return []
         failed = found.select(families.failed(code, client=True))
         total, errors = await asyncio.gather(
             self.range(f"sum by ({peer}) (rate({found.select()}[{found.window}]))"),
@@ -131,6 +133,7 @@ class _Look:
             if name:
                 rate = np.nan_to_num(self.on_grid(series, 0.0))
                 self._peer(name, _ratio(wrong.get(name), rate))
+        return []
 
     def _peer(self, peer: str, ratio: Floats) -> None:
         moved = shift(self.grid, ratio, self.onset, PEER_ERRORS)
@@ -177,26 +180,24 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     if not scope.service:
         raise ValueError("the alert names no service, so its metrics cannot be looked up")
     look = _Look(seen, scope, prometheus)
-    served, calls = await _discovered(look)
-    seen.queries.clear()  # how the names were found is not what the numbers are from
-    requests = next((f for f in served if f.family in families.REQUESTS), None)
-    latency = next((f for f in served if f.family in families.LATENCY), None)
+    found, saturation = await asyncio.gather(families.discover(prometheus, scope, seen.ask), look.saturation())
+    seen.queries[:] = [query for query in seen.queries if "__name__" not in query]  # how the names were found
+    requests = next((f for f in found if f.family in families.REQUESTS), None)
+    latency = next((f for f in found if f.family in families.LATENCY), None)
+    calls = [f for f in found if f.family in families.CALLS][:2]
     read = await asyncio.gather(
         look.requests(requests) if requests else _nothing(),
         look.latency(latency) if latency else _nothing(),
-        look.saturation(),
+        *(look.peers(each) for each in calls),
     )
+    read.append(saturation)
     signals = [signal for group in read for signal in group]
     for signal in signals:
         _tell(look, signal)
-    for family in calls:
-        await look.peers(family)
     seen.findings.sort(key=lambda finding: -finding.score)
     seen.link = prometheus.link(seen.queries[0]) if seen.queries else ""
     if not signals:
-        seen.ask(
-            f"(looked for {len(families.REQUESTS) + len(families.LATENCY)} known metrics with {'/'.join(families.SERVICE_LABELS)} = {scope.service})"
-        )
+        seen.ask(families.looked_for(scope))
         seen.summary = f"Prometheus has no known request, latency or container metric for {scope.service}"
         return
     seen.summary = _summary(scope, seen)
@@ -204,18 +205,6 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
 
 async def _nothing() -> list[_Signal]:
     return []
-
-
-async def _discovered(look: _Look) -> tuple[list[Found], list[Found]]:
-    served = families.discover(
-        look.prometheus, look.scope, (*families.REQUESTS, *families.LATENCY), families.SERVICE_LABELS, look.seen.ask
-    )
-    calls = families.discover(look.prometheus, look.scope, families.CALLS, families.CALLER_LABELS, look.seen.ask)
-    both = await asyncio.gather(served, calls)
-    # Istio's one family counts both directions; as a caller the service is under source_workload alone.
-    return both[0], [f for f in both[1] if not f.family.name.startswith("istio") or "source_workload" in f.matchers[0]][
-        :2
-    ]
 
 
 def _tell(look: _Look, signal: _Signal) -> None:

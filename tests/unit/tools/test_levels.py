@@ -72,5 +72,6 @@ def test_texts():
     assert human(0.84, "s") == "840 ms"
     assert human(412, "/s") == "412/s"
     assert human(2**27, "bytes") == "128 MiB"
-    assert outline(np.arange(100.0), 4) == [12.0, 37.0, 62.0, 87.0]
+    assert outline(np.arange(100.0), 7) == [15.5, 47.5, 79.5, 96.0, 97.0, 98.0, 99.0]
+    assert outline(np.arange(3.0)) == [0.0, 1.0, 2.0]
     assert outline(np.array([np.nan])) == []
