@@ -142,7 +142,7 @@ def _impact(case: Case) -> str:
     alert = case.incident.alert
     told = alert.annotations.get("summary") or alert.annotations.get("description") or alert.name
     lasted = figures(case).lasted_s
-    length = f"{round(lasted / 60, 1)} min" if lasted is not None else "not over yet"
+    length = story.duration(lasted) if lasted is not None else "not over yet"
     return f"{told.rstrip('. ')}. Severity {alert.severity}, service {alert.service or 'unknown'}. Duration: {length}."
 
 

@@ -153,3 +153,13 @@ def blind(case: Case) -> list[str]:
     if case.diagnosis:
         return list(case.diagnosis.blind_spots)
     return [f"{evidence.title}: {evidence.error}" for evidence in case.evidence if evidence.error]
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it: `38 s`, `4 min 12 s`, `2 h 5 min`, `3 d 4 h`."""
+    total = max(int(seconds), 0)
+    for unit, smaller, length, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
+        if total >= length:
+            whole, rest = divmod(total, length)
+            return f"{whole} {unit} {rest // part} {smaller}" if rest // part else f"{whole} {unit}"
+    return f"{total} s"

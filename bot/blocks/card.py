@@ -4,8 +4,8 @@ import re
 
 from bot import story
 from bot.blocks.kit import Block, Post, actions, button, context, fallback, fit, lines, section
-from bot.blocks.text import code, duration, link, moment, percent, prose
-from bot.story import Facts
+from bot.blocks.text import code, link, moment, percent, prose
+from bot.story import Facts, duration
 from tools.records import Case, Diagnosis, Evidence, Finding, Recalled
 
 # A probability in words that people read alike; the bands follow the order of ICD 203's, with fewer steps.

@@ -6,7 +6,8 @@ because Slack notifies nobody of an edited one.
 
 from bot import postmortem, story
 from bot.blocks.kit import Block, Post, actions, button, context, fallback, fit, section
-from bot.blocks.text import code, duration, person, prose
+from bot.blocks.text import code, person, prose
+from bot.story import duration
 from tools.records import Case, Outcome, Proposal, Verification
 
 

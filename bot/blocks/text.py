@@ -108,18 +108,8 @@ def person(actor: str) -> str:
 def moment(at: datetime, form: str = "{time}") -> str:
     """Show a time in the reader's own zone; clients that cannot do that show UTC. *form* is Slack's date format."""
     shown = at.astimezone(UTC)
-    plain_form = f"{shown:%H:%M} UTC" if form == "{time}" else f"{shown:%Y-%m-%d %H:%M} UTC"
-    return f"<!date^{int(at.timestamp())}^{form}|{plain_form}>"
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it: `38 s`, `4 min 12 s`, `2 h 5 min`, `3 d 4 h`."""
-    total = max(int(seconds), 0)
-    for unit, smaller, length, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
-        if total >= length:
-            whole, rest = divmod(total, length)
-            return f"{whole} {unit} {rest // part} {smaller}" if rest // part else f"{whole} {unit}"
-    return f"{total} s"
+    in_utc = {"{time}": f"{shown:%H:%M}", "{time_secs}": f"{shown:%H:%M:%S}"}.get(form, f"{shown:%Y-%m-%d %H:%M}")
+    return f"<!date^{int(at.timestamp())}^{form}|{in_utc} UTC>"
 
 
 def percent(share: float) -> str:

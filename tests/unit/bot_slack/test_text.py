@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.blocks.text import clip, code, duration, fence, link, moment, person, plain, prose, quiet, size
+from bot.blocks.text import clip, code, fence, link, moment, person, plain, prose, quiet, size
+from bot.story import duration
 
 
 @pytest.mark.parametrize(
