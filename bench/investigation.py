@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 WARM_UP = 5
-ROUNDS = 40
-PAIRS = 5
+ROUNDS = 30
+PAIRS = 3
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 NAMES = ("alert_query", "changes", "kubernetes", "logs", "service_metrics")
 PROMPT = Path(__file__).parent.parent / "agents" / "prompts" / "diagnosis.md"
