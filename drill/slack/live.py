@@ -104,6 +104,7 @@ class Page:
             "views": [view.data for view in modals(state, user)],
             "home": home.data if home else None,
             "commands": [asdict(command) for command in state.manifest.commands],
+            "messages_tab": state.manifest.messages_tab,
             "shortcuts": [asdict(shortcut) for shortcut in state.manifest.shortcuts],
         }
 

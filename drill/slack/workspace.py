@@ -13,7 +13,7 @@ from drill.slack.errors import JsonDict
 from drill.slack.interact import People
 from drill.slack.limits import Limits
 from drill.slack.live import Feed, Page
-from drill.slack.manifest import Manifest
+from drill.slack.manifest import Manifest, shipped
 from drill.slack.people import HOOK_PATH
 from drill.slack.posts import Posts
 from drill.slack.socket import Sockets
@@ -25,6 +25,7 @@ class Workspace:
 
     *events_url* makes it HTTP mode: events, commands and interactions are POSTed there; otherwise Socket Mode.
     *clock* gives epoch seconds; *ack_seconds*, *retry_after* and *limit_scale* are Slack's own unless a test says so.
+    *manifest* is what the app declared: the checkout's own unless told otherwise.
     Set `base_url` (no trailing slash) once the address is known, before the first request.
     """
 
@@ -41,7 +42,7 @@ class Workspace:
         limit_scale: float = 1.0,
     ) -> None:
         self.feed = Feed()
-        self.state = State(clock, manifest or Manifest(), self.feed.add, self._emit, base_url=base_url, scopes=scopes)
+        self.state = State(clock, manifest or shipped(), self.feed.add, self._emit, base_url=base_url, scopes=scopes)
         self.limits = Limits(clock, limit_scale)
         self.sockets = Sockets(self.state)
         self.posts = Posts(self.state, events_url) if events_url else None

@@ -133,8 +133,8 @@ function drawChannel(fresh) {
   title.textContent = channel.im ? "Tocsin" : `# ${channel.name}`;
   topic.textContent = channel.im ? "" : channel.topic;
   box.relabel(channel.im ? "Message Tocsin" : `Message #${channel.name}`);
-  const showHome = channel.im && at.tab === "home";
-  tabs.hidden = !channel.im;
+  const showHome = channel.im && (at.tab === "home" || !store.messagesTab);
+  tabs.hidden = !channel.im || !store.messagesTab;
   fill(tabs, channel.im && ["home", "messages"].map((name) => h("button", {
     role: "tab", "aria-selected": String(at.tab === name), onclick: () => { at.tab = name; if (name === "home") act("home"); drawChannel(true); },
   }, name === "home" ? "Home" : "Messages")));

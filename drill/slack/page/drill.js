@@ -46,7 +46,7 @@ export const strip = h("div", { class: "strip", "data-testid": "status-strip", r
 const percent = (share) => `${share >= 0.1 ? Math.round(share * 100) : (share * 100).toFixed(1)} %`;
 
 function chip(one) {
-  const ready = one.ready ?? one.available ?? one.replicas, want = one.replicas ?? one.desired ?? one.spec ?? ready;
+  const ready = one.ready ?? one.available ?? one.replicas, want = one.wanted ?? one.replicas ?? one.desired ?? one.spec ?? ready;
   const errors = one.error_ratio ?? one.error_rate ?? one.errors;
   const short = ready !== undefined && want !== undefined && (ready < want || want === 0);
   const bad = one.state === "bad" || one.healthy === false || (typeof errors === "number" && errors > 0.02);
@@ -61,8 +61,8 @@ export async function watchCluster() {
   try {
     const told = await json("/drill/state");
     const services = Array.isArray(told.services) ? told.services : Object.entries(told.services || {}).map(([name, one]) => ({ name, ...one }));
-    const alerts = (told.alerts || []).map((one) => (typeof one === "string" ? one : one.name || one.labels?.alertname)).filter(Boolean);
-    fill(strip, services.map(chip), alerts.length > 0 && h("span", { class: "chip bad alert" }, icon("bell"), alerts.join(", ")));
+    const alerts = (told.alerts || []).filter((one) => (one.state ?? "firing") === "firing").map((one) => (typeof one === "string" ? one : one.name || one.labels?.alertname));
+    fill(strip, services.map(chip), alerts.length > 0 && h("span", { class: "chip bad alert" }, icon("bell"), [...new Set(alerts)].join(", ")));
     strip.hidden = !services.length && !alerts.length;
     misses = 0;
   } catch { misses += 1; if (misses > 2) strip.hidden = true; }

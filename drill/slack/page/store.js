@@ -18,7 +18,7 @@ export async function boot() {
   const all = await answer.json();
   Object.assign(store, {
     me: all.me, team: all.team, bot: all.bot, views: all.views, home: all.home, connected: all.connected, commands: all.commands,
-    shortcuts: all.shortcuts, seq: all.seq, status: new Map(),
+    shortcuts: all.shortcuts, messagesTab: all.messages_tab, seq: all.seq, status: new Map(),
     users: new Map(all.users.map((u) => [u.id, u])),
     groups: new Map(all.groups.map((g) => [g.id, g])),
     channels: new Map(all.channels.map((c) => [c.id, c])),

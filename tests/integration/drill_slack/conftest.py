@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
 from drill.slack import Workspace
+from drill.slack.manifest import Manifest
 
 
 class Served:
@@ -49,7 +50,7 @@ async def start() -> AsyncIterator[Start]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def begin(**options: Any) -> Workspace:
-            workspace = Workspace(**{"retry_after": (0.0, 0.0), **options})
+            workspace = Workspace(**{"manifest": Manifest(), "retry_after": (0.0, 0.0), **options})
             served = Served(Starlette(routes=workspace.routes()))
             workspace.base_url = served.url
             await served.start()

@@ -119,7 +119,9 @@ GOOD = {
     ),
     "table at its limits": table([[cell()] * 20] * 100, column_settings=[{"align": "right", "is_wrapped": True}]),
     "table of numbers": table([[{"type": "raw_number", "value": 0.5, "text": "0.5"}, rich(rich_section(words()))]]),
-    "task": task(details=rich(rich_section(words())), sources=[{"type": "url", "url": "https://x.example", "text": "x"}]),
+    "task": task(
+        details=rich(rich_section(words())), sources=[{"type": "url", "url": "https://x.example", "text": "x"}]
+    ),
     "plan": {"type": "plan", "title": "Steps", "tasks": [task(), task(task_id="u", status="in_progress")]},
     "line": chart(),
     "bar": chart("bar"),
@@ -144,7 +146,10 @@ BAD = {
     "header of mrkdwn": ({"type": "header", "text": mrkdwn()}, "must be a valid enum value"),
     "header too long": ({"type": "header", "text": plain("x" * 151)}, "must be less than 151 characters"),
     "divider with text": ({"type": "divider", "text": plain()}, "invalid additional property: text"),
-    "image without words": ({"type": "image", "image_url": "https://x.example/a.png"}, "missing required field: alt_text"),
+    "image without words": (
+        {"type": "image", "image_url": "https://x.example/a.png"},
+        "missing required field: alt_text",
+    ),
     "image of nothing": ({"type": "image", "alt_text": "a"}, "must provide exactly one of"),
     "image of a script": ({"type": "image", "image_url": "javascript:1", "alt_text": "a"}, "must be a valid URL"),
     "eleven in context": ({"type": "context", "elements": [mrkdwn()] * 11}, "no more than 10 items allowed"),
@@ -303,13 +308,23 @@ def test_a_hundred_and_one_attachments_are_too_many():
 
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(list(GOOD.values())),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["type", "text", "elements", "blocks", "rows", "chart", "series", "data", "options", "tasks"])
-        | st.text(max_size=5),
-        inner | st.sampled_from(["section", "actions", "button", "table", "rich_text", "mrkdwn", "input", "plan", "pie"]),
-        max_size=5,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(list(GOOD.values())),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "text", "elements", "blocks", "rows", "chart", "series", "data", "options", "tasks"]
+            )
+            | st.text(max_size=5),
+            inner
+            | st.sampled_from(["section", "actions", "button", "table", "rich_text", "mrkdwn", "input", "plan", "pie"]),
+            max_size=5,
+        )
     ),
     max_leaves=20,
 )

@@ -8,7 +8,7 @@ from drill.slack.composed import compose
 from drill.slack.content import blocks_of
 from drill.slack.errors import RateLimitedError, SlackError
 from drill.slack.limits import Limits
-from drill.slack.manifest import Manifest
+from drill.slack.manifest import Manifest, parse, shipped
 from drill.slack.posts import signature
 from drill.slack.state import RESPONSE_URL_USES, State
 from drill.slack.values import missing, state_of, value_of
@@ -108,3 +108,12 @@ def test_an_empty_input_is_refused_before_the_app_hears_of_it():
 def test_a_response_url_is_made_for_five_uses(state):
     url = state.response_url("U0DANA", "C0ALERTS")
     assert state.responses[url.rpartition("/")[2]].uses == RESPONSE_URL_USES == 5
+
+
+def test_the_app_is_installed_from_the_manifest_that_ships():
+    manifest = shipped()
+    assert [command.name for command in manifest.commands] == ["/diagnose", "/tocsin"]
+    assert [(item.callback_id, item.kind) for item in manifest.shortcuts] == [("diagnose_message", "message")]
+    assert "chat:write" in manifest.scopes
+    assert "message.channels" in manifest.events
+    assert parse({}) == Manifest((), (), (), (), messages_tab=False)
