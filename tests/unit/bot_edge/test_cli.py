@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,16 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, words: tuple[str, ...], sen
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "HOME": str(tmp_path)}
+        done = tocsin("run", cwd=tmp_path, TOCSIN_LISTEN=address, **tokens)
+    assert done.returncode == 2
+    assert f'TOCSIN_LISTEN="{address}" cannot be listened on: Address already in use' in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tampered_export_is_found(tmp_path: Path) -> None:
