@@ -229,7 +229,7 @@ def _at_zero(workload: Workload, since: datetime, alerting: bool, found: Make) -
         return
     by = f" by {manager}" if manager else ""
     ago = f" at {at:%H:%M:%S} UTC{by}" if at else ""
-    said = f"{workload.name} is scaled to zero{ago}: nothing serves it"
+    said = f"{workload.name} {'was' if at else 'is'} scaled to zero{ago}: nothing serves it"
     yield found("scaled_to_zero", said, 0.95 if recent else 0.8, at, by=manager, desired=0)
 
 

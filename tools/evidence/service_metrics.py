@@ -137,8 +137,8 @@ class _Look:
 
     def _peer(self, peer: str, ratio: Floats) -> None:
         moved = shift(self.grid, ratio, self.onset, PEER_ERRORS)
-        recent = ratio[np.isfinite(ratio)][-3:]
-        now = float(np.median(recent)) if recent.size else 0.0
+        recent = ratio[np.isfinite(ratio)]
+        now = float(recent[-1]) if recent.size else 0.0
         self.seen.body.append(
             f"calls to {peer}: {human(now, 'ratio')} fail now"
             + (f", before {human(moved.before, 'ratio')}" if moved else "")
@@ -217,7 +217,7 @@ def _tell(look: _Look, signal: _Signal) -> None:
     if signal.kind == "latency":
         floor = max(floor, 0.5 * median)
     moved = shift(look.grid, signal.values, look.onset, floor)
-    now = float(np.median(finite[-3:]))
+    now = float(finite[-1])
     points = " ".join(f"{point:.3g}" for point in outline(signal.values))
     seen.body.append(
         f"{signal.name}: now {human(now, unit)}, usual {human(moved.before if moved else median, unit)}; over the window: {points}"
