@@ -60,7 +60,7 @@ function entries(channel, list, open, inThread) {
     const today = day(message.ts);
     if (today !== date && !inThread) out.push({ key: `day ${today}`, sign: "", make: () => h("div", { class: "day", role: "separator" }, h("span", {}, today)) });
     const name = author(message).name;
-    const joined = before !== null && today === date && before.name === name && message.ts - before.ts < FIVE_MINUTES && !message.is_ephemeral && !(inThread && index === 1);
+    const joined = before !== null && today === date && before.name === name && message.ts - before.ts < FIVE_MINUTES && !message.is_ephemeral && !message.bot_id && !(inThread && index === 1);
     before = { name, ts: message.ts };
     date = today;
     const sign = JSON.stringify([message, joined, store.me]);

@@ -56,13 +56,16 @@ function chip(one) {
     h("small", {}, typeof errors === "number" && bad ? percent(errors) : want !== undefined ? `${ready}/${want}` : ""));
 }
 
+const ORDER = ["bad", "warn", "good"];
 let misses = 0;
 export async function watchCluster() {
   try {
     const told = await json("/drill/state");
     const services = Array.isArray(told.services) ? told.services : Object.entries(told.services || {}).map(([name, one]) => ({ name, ...one }));
     const alerts = (told.alerts || []).filter((one) => (one.state ?? "firing") === "firing").map((one) => (typeof one === "string" ? one : one.name || one.labels?.alertname));
-    fill(strip, services.map(chip), alerts.length > 0 && h("span", { class: "chip bad alert" }, icon("bell"), [...new Set(alerts)].join(", ")));
+    const chips = services.map(chip); // trouble first: the strip may be too narrow for all
+    chips.sort((a, b) => ORDER.findIndex((name) => a.classList.contains(name)) - ORDER.findIndex((name) => b.classList.contains(name)));
+    fill(strip, alerts.length > 0 && h("span", { class: "chip bad alert" }, icon("bell"), [...new Set(alerts)].join(", ")), chips);
     strip.hidden = !services.length && !alerts.length;
     misses = 0;
   } catch { misses += 1; if (misses > 2) strip.hidden = true; }
