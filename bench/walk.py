@@ -27,6 +27,11 @@ READY_S = 60.0
 _SEEN = "([root, text]) => [...document.querySelectorAll(root)].some((one) => one.innerText.includes(text))"
 
 
+_SEEN_ANY = (
+    "([root, texts]) => [...document.querySelectorAll(root)].some((one) => texts.some((text) => one.innerText.includes(text)))"
+)
+
+
 @contextmanager
 def demo(*flags: str) -> Iterator[str]:
     """Run `tocsin demo` on a free port; yield its address once it has printed it."""
@@ -97,9 +102,8 @@ class Visitor:
         expect(self.alerts()).to_have_count(number, timeout=60_000)
         return time.monotonic()
 
-    def open_thread(self, number: int) -> Locator:
-        """Open the thread of the *number*-th alert; return its panel."""
-        message = self.alerts().nth(number - 1)
+    def open_thread(self, message: Locator) -> Locator:
+        """Open the thread of a message; return its panel."""
         message.get_by_test_id("open-thread").click()
         panel = self.page.get_by_test_id("thread-panel")
         expect(panel).to_be_visible()
@@ -108,6 +112,11 @@ class Visitor:
     def wait_text(self, text: str, selector: str = "#thread", timeout_s: float = 60) -> float:
         """Wait until *text* stands in the element; return the time."""
         self.page.wait_for_function(_SEEN, arg=[selector, text], timeout=timeout_s * 1000)
+        return time.monotonic()
+
+    def wait_either(self, *texts: str) -> float:
+        """Wait until one of *texts* stands in the thread; return the time."""
+        self.page.wait_for_function(_SEEN_ANY, arg=["#thread", list(texts)])
         return time.monotonic()
 
     def press(self, words: str) -> None:
@@ -119,9 +128,15 @@ class Visitor:
 
     def say(self, text: str) -> None:
         """Write in the channel."""
-        box = self.page.get_by_test_id("main-composer")
+        box = self.page.get_by_test_id("composer")
         box.fill(text)
         self.page.locator("#main").get_by_test_id("send").click()
+
+    def wait_post(self, text: str) -> Locator:
+        """Wait for a message of ours in the channel that has this text; return it."""
+        message = self.page.locator('#main [data-testid="message"]').filter(has_text=text).last
+        message.wait_for()
+        return message
 
     def shot(self, path: Path) -> None:
         """Save a picture of the page."""

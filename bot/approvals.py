@@ -29,7 +29,7 @@ from bot.policy import Policy
 from bot.rights import Decision, Presser, needed, refusal
 from bot.watch import look
 from tools import run
-from tools.errors import Permanent, Temporary
+from tools.errors import Permanent, Temporary, TocsinError
 from tools.kube import Kube
 from tools.records import Alert, Approval, Case, Outcome, Plan, Proposal, Suggestion, Verification
 from tools.sources import Sources
@@ -207,7 +207,11 @@ class Approvals:
             case = await incidents.case(conn, proposal.incident_id)
         if case.incident.state != "verifying" or self._actor is None:
             return
-        reading = await look(self._actor, self._sources, proposal, case)
+        try:
+            check, detail = await run.verify_change(self._actor, proposal.action, proposal.params)
+        except TocsinError as error:
+            check, detail = None, f"the target could not be read: {error}"
+        reading = await look(check, detail, self._sources, case)
         times = self._policy.approval
         started = next((row.at for row in reversed(case.timeline) if row.kind == "run_ended"), self._life.clock())
         late = self._life.clock() >= started + timedelta(seconds=times.verify_deadline_seconds)

@@ -7,19 +7,18 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from tools.cache import Cache, connect
 
 from agents.coordinator import investigate
 from agents.ports import Investigation, Progress
 from bot import toolbox
+from bot.base import Base
 from bot.settings import Settings
+from tools.cache import connect
 from tools.records import Alert
-from tools.sources import Sources
 from tools.store import embedded, migrate
 from tools.store.db import Database
 from tools.store.knowledge import KnowledgeStore
@@ -30,17 +29,6 @@ log = structlog.get_logger()
 def now() -> datetime:
     """Return the wall clock in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Base:
-    """What every command that works on the record needs."""
-
-    settings: Settings
-    db: Database
-    cache: Cache
-    knowledge: KnowledgeStore
-    sources: Sources
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import structlog
 import uvicorn
@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from bot import toolbox
 from bot.approvals import Approvals
+from bot.base import Base
 from bot.channels import Channels, Groups
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
@@ -35,9 +36,6 @@ from bot.web import Doors, Part, create_app
 from bot.webapi import call, open_client
 from tools.errors import Temporary, TocsinError
 from tools.queue import Queue
-
-if TYPE_CHECKING:
-    from bot.compose import Base
 
 log = structlog.get_logger()
 KEPT_EVENTS = frozenset({"message", "app_mention"})
@@ -64,7 +62,7 @@ class _Server(uvicorn.Server):
 class Service:
     """Everything that runs; made by `opened`, run once."""
 
-    def __init__(self, parts: "Base", client: AsyncWebClient, me: Identity, investigate: Investigate) -> None:
+    def __init__(self, parts: Base, client: AsyncWebClient, me: Identity, investigate: Investigate) -> None:
         settings, policy = parts.settings, parts.settings.policy
         self._parts = parts
         self._channels = Channels(client, policy.channels.watch)
@@ -99,7 +97,7 @@ class Service:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, parts: "Base", investigate: Investigate) -> AsyncIterator[Self]:
+    async def opened(cls, parts: Base, investigate: Investigate) -> AsyncIterator[Self]:
         """Reach Slack and wire everything; nothing is handled until `run`."""
         settings = parts.settings
         async with open_client(settings.slack_bot_token.get_secret_value(), settings.slack_api_url) as client:

@@ -20,7 +20,7 @@ from bot.blocks.thread import ROOT, desired, root
 from bot.story import Facts
 from bot.webapi import REFUSED_LAYOUT, SlackRefused, call
 from tools.errors import Permanent, TocsinError
-from tools.records import Alert, Case, Proposal
+from tools.records import Case, Proposal
 from tools.store import incidents, posts
 from tools.store.db import Database
 
@@ -44,8 +44,8 @@ class Limiter(Protocol):
 class Thread:
     """Draws incidents into Slack.
 
-    *deciders* names who may decide a proposal: the owners of what it changes. Without it, *approvers* names them by the
-    incident's alert. *default_channel* is where an incident without a channel goes ("" = nowhere).
+    *deciders* names who may decide a proposal: the owners of what it changes. *default_channel* is where an incident
+    without a channel goes ("" = nowhere).
     """
 
     def __init__(
@@ -54,15 +54,13 @@ class Thread:
         db: Database,
         cache: Limiter,
         *,
-        approvers: Callable[[Alert], Iterable[str]] | None = None,
-        deciders: Callable[[Proposal], Iterable[str]] | None = None,
+        deciders: Callable[[Proposal], Iterable[str]],
         default_channel: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._db = db
         self._cache = cache
-        self._approvers = approvers
         self._deciders = deciders
         self._default_channel = default_channel
         self._sleep = sleep
@@ -223,12 +221,7 @@ class Thread:
                     except Permanent:
                         continue  # the lesson outlived its incident's row
                     threads[incident_id] = thread_link(url, found.channel, found.thread_ts)
-        return Facts(approvers={one.id: self._deciding(case, one) for one in case.proposals}, threads=threads)
-
-    def _deciding(self, case: Case, one: Proposal) -> tuple[str, ...]:
-        if self._deciders:
-            return tuple(self._deciders(one))
-        return tuple(self._approvers(case.incident.alert)) if self._approvers else ()
+        return Facts(approvers={one.id: tuple(self._deciders(one)) for one in case.proposals}, threads=threads)
 
     async def _workspace(self) -> str:
         if self._workspace_url is None:

@@ -4,23 +4,17 @@ from datetime import timedelta
 
 from agents.executor import Reading
 from bot.parsing import service_of
-from tools import run
 from tools.errors import TocsinError
 from tools.evidence import alert_query
-from tools.kube import Kube
 from tools.prometheus import Prometheus
-from tools.records import Alert, Case, Evidence, Finding, Proposal, Scope
+from tools.records import Alert, Case, Evidence, Finding, Scope
 from tools.sources import Sources
 
 WINDOW = timedelta(minutes=2)
 
 
-async def look(actor: Kube, sources: Sources, proposal: Proposal, case: Case) -> Reading:
-    """Read the target and the alert's expression once; what cannot be read is None, with the reason in *detail*."""
-    try:
-        check, detail = await run.verify_change(actor, proposal.action, proposal.params)
-    except TocsinError as error:
-        check, detail = None, f"the target could not be read: {error}"
+async def look(check: bool | None, detail: str, sources: Sources, case: Case) -> Reading:
+    """Add the alert's own expression to the action's own *check* and its words; what cannot be read is None."""
     alert = case.incident.alert
     if sources.prometheus is None:
         return Reading(check=check, detail=detail, firing=None)
