@@ -41,8 +41,10 @@ UNKNOWN_KIND: tuple[Role, float] = ("symptom", 0.3)
 # A change is fresh news for ten minutes before the onset, then half as suspicious every twenty.
 FRESH = timedelta(minutes=10)
 HALF_LIFE = timedelta(minutes=20)
-# Scrapes, evaluation intervals and clocks differ: a change may be stamped a little after the symptom it caused.
-SKEW = timedelta(seconds=90)
+# Effects follow causes, but clocks differ a little and API timestamps are whole seconds.
+SKEW = timedelta(seconds=5)
+# Without a measured onset there is only the alert's start, which its rule dates.
+LOOSE_SKEW = timedelta(seconds=90)
 BROKEN = 0.45  # a dependency with a suspect at or above this explains its caller's symptoms
 EXPLAINED = 0.4  # what is left of a caller's own symptoms then
 DECLARED = 0.75  # a dependency that nothing points at: being called is not being at fault
@@ -72,10 +74,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Facts:
-    """All findings of one investigation, weighed, most telling first."""
+    """All findings of one investigation, weighed, most telling first; *skew* is how far *onset* may be off."""
 
     scope: Scope
     onset: datetime
+    skew: timedelta
     all: tuple[Fact, ...]
 
     def of(self, service: str, kinds: Collection[str]) -> list[Fact]:
@@ -87,24 +90,36 @@ class Facts:
         return list(dict.fromkeys(fact.finding.service for fact in self.all))
 
 
-def onset_of(evidence: Sequence[Evidence], scope: Scope) -> datetime:
-    """Return when the trouble began: the moment the alert's expression crossed its threshold, if known."""
-    crossed = [found.at for item in evidence for found in item.findings if found.kind == "alert_value" and found.at]
+def onset_of(evidence: Sequence[Evidence], scope: Scope) -> tuple[datetime, timedelta]:
+    """Return when the trouble began, and how far that may be off: measured on the service's metrics if possible."""
     began = scope.alert.starts_at or scope.end
-    return min([began, *crossed])
+    measured = [
+        found.at
+        for item in evidence
+        for found in item.findings
+        if found.at and found.service == scope.service and _marks_onset(found) and scope.start <= found.at <= began
+    ]
+    return (min(measured), SKEW) if measured else (began, LOOSE_SKEW)
 
 
-def _timing(found: Finding, role: Role, onset: datetime) -> tuple[float, str]:
+def _marks_onset(found: Finding) -> bool:
+    """Tell whether *found* dates the trouble: the alert's expression crossed its bound, or errors or latency jumped."""
+    jumped = found.kind == "metric_shift" and found.data.get("signal") in ("errors", "latency")
+    return found.kind == "alert_value" or (jumped and found.score >= 0.7)
+
+
+def _timing(found: Finding, role: Role, onset: datetime, skew: timedelta) -> tuple[float, str]:
     """Weigh when *found* happened against the *onset*: factor and words."""
     if found.at is None or role not in ("change", "state"):
         return 1.0, ""
     early = onset - found.at
     if role == "state":
         return (0.6, "long before the alert") if early > timedelta(hours=2) else (1.0, "")
-    if early < -SKEW:
-        return 0.25, f"{ago(-early)} after the alert began"
+    if early < -skew:
+        return 0.25, f"{ago(-early)} after the trouble began"
     late = max(early - FRESH, timedelta(0))
-    return max(0.5 ** (late / HALF_LIFE), 0.05), f"{ago(max(early, timedelta(0)))} before the alert"
+    when = f"{ago(early)} before the trouble began" if early >= timedelta(seconds=5) else "as the trouble began"
+    return max(0.5 ** (late / HALF_LIFE), 0.05), when
 
 
 def ago(span: timedelta) -> str:
@@ -143,17 +158,17 @@ def _related(scope: Scope, findings: Sequence[Finding], services: Mapping[str, S
 
 def weigh(evidence: Sequence[Evidence], scope: Scope, services: Mapping[str, Service]) -> Facts:
     """Give every finding its worth as a cause of this alert."""
-    onset = onset_of(evidence, scope)
+    onset, skew = onset_of(evidence, scope)
     related = _related(scope, [found for item in evidence for found in item.findings], services)
     facts = []
     for item in evidence:
         for found in item.findings:
             role, weight = KINDS.get(found.kind, UNKNOWN_KIND)
-            factor, reason = _timing(found, role, onset)
+            factor, reason = _timing(found, role, onset, skew)
             worth = weight * found.score * factor * related(found.service) * _harmless(found)
             facts.append(Fact(found, item.id, role, worth, reason))
     facts.sort(key=lambda fact: (-fact.worth, fact.finding.service, fact.finding.kind, fact.evidence))
-    return Facts(scope, onset, tuple(_explain_callers(facts)))
+    return Facts(scope, onset, skew, tuple(_explain_callers(facts)))
 
 
 def _explain_callers(facts: Sequence[Fact]) -> list[Fact]:

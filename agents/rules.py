@@ -5,6 +5,7 @@ for it; and which change would heal it. The first rule that fits a service speak
 to general. *base* is how often such a pattern is right when every finding is at full strength: a judgement.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,11 +210,13 @@ def _explained(match: Match) -> bool:
 
 
 def _change(found: Finding) -> str:
-    """Write what a rollout changed: "image shop/checkout:v1 -> shop/checkout:v2"."""
+    """Write what a rollout changed, as a person would: "image checkout:v1 -> checkout:v2"."""
     what, before, after, lines = (str(found.data.get(key) or "") for key in ("what", "before", "after", "changes"))
-    if lines:
-        return lines if len(lines) <= CHANGE_CHARS else lines[:CHANGE_CHARS].rsplit(" ", 1)[0] + " …"
-    return f"{what} {before} -> {after}".strip() if before and after else what or found.statement
+    said = lines or (f"{what} {before} -> {after}".strip() if before and after else what or found.statement)
+    said = re.sub(rf"(^|; ){re.escape(found.service)} ", r"\1", said)  # the container that is named like its service
+    said = re.sub(r"\bresources (limit|request)s (\w+)", r"\2 \1", said)
+    said = re.sub(r"(?:[\w.:-]+/)+(?=[\w.-]+[:@]\S+)", "", said)  # an image without its registry
+    return said if len(said) <= CHANGE_CHARS else said[:CHANGE_CHARS].rsplit(" ", 1)[0] + " …"
 
 
 def _words(match: Match) -> dict[str, object]:

@@ -41,8 +41,8 @@ def run() -> Run:
 async def test_bad_rollout_is_rolled_back(run: Run) -> None:
     done = await run(samples.alert("checkout"), samples.bad_rollout())
     told = done.diagnosis
-    assert told.headline.startswith("checkout fails since rollout 2, 1 min before the alert (image")
-    assert "shop/checkout:v2" in told.headline
+    assert told.headline.startswith("checkout fails since rollout 2, 1 min before the trouble began (image")
+    assert "(image checkout:v1 -> checkout:v2)" in told.headline
     assert told.conclusive
     assert 0.7 < told.confidence <= 0.9
     assert told.hypotheses[0].cause == "bad_rollout"
@@ -58,7 +58,7 @@ async def test_oom_after_a_limit_change_is_rolled_back(run: Run) -> None:
     told = done.diagnosis
     assert told.hypotheses[0].cause == "memory_limit_lowered"
     assert told.headline.startswith(
-        "cart runs out of memory since its limits changed in rollout 5, 2 min before the alert"
+        "cart runs out of memory since its limits changed in rollout 5, 2 min before the trouble began"
     )
     assert "memory=64Mi" in told.headline
     assert told.suggestions[0].action == "rollout_undo"

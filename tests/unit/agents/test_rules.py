@@ -62,6 +62,25 @@ def test_patterns(findings: list[Finding], cause: str, action: str) -> None:
     assert told.confidence <= rules.CAP
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            "checkout image reg.local:5000/shop/checkout:v1 -> reg.local:5000/shop/checkout:v2",
+            "image checkout:v1 -> checkout:v2",
+        ),
+        (
+            "checkout resources limits memory 384Mi -> 160Mi; sidecar env A 1 -> 2",
+            "memory limit 384Mi -> 160Mi; sidecar env A 1 -> 2",
+        ),
+        ("checkout env URL http://a/b -> http://a/c", "env URL http://a/b -> http://a/c"),
+    ],
+)
+def test_a_change_is_told_shortly(changes: str, said: str) -> None:
+    told = diagnose(of(rollout(changes=changes), samples.errors_shift("checkout")))
+    assert told.headline == f"checkout fails since rollout 7, 2 min before the trouble began ({said})."
+
+
 def test_an_old_rollout_is_no_explanation() -> None:
     fresh = diagnose(of(rollout(2), samples.errors_shift("checkout")))
     old = diagnose(of(rollout(180), samples.errors_shift("checkout")))
@@ -75,8 +94,15 @@ def test_a_change_after_the_onset_is_no_cause() -> None:
     assert not told.conclusive
 
 
-def test_a_change_stamped_a_moment_after_the_onset_still_is() -> None:
+def test_without_a_measured_onset_the_alerts_start_is_taken_loosely() -> None:
     assert diagnose(of(rollout(-0.5), samples.errors_shift("checkout"))).conclusive
+
+
+def test_a_remedy_right_after_a_measured_onset_is_not_blamed() -> None:
+    """A rollback a few seconds after the errors began must not be rolled back to the bad revision."""
+    jump = samples.errors_shift("checkout").model_copy(update={"at": samples.ONSET})
+    assert not diagnose(of(rollout(-0.2), jump)).conclusive
+    assert diagnose(of(rollout(0.1), jump)).conclusive
 
 
 def test_scaling_up_is_no_cause() -> None:
