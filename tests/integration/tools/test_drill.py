@@ -23,6 +23,7 @@ from tools.registry import plugins
 from tools.sources import Sources
 
 pytestmark = pytest.mark.slow
+# ruff: noqa: ASYNC110  # the world is another process: its state is polled
 ROOT = Path(__file__).parents[3]
 
 

@@ -22,6 +22,7 @@ from tools.records import Alert, Scope
 from tools.sources import Sources
 
 pytestmark = pytest.mark.slow
+# ruff: noqa: ASYNC110, B023  # Prometheus is polled; the lambdas are called before the loop goes on
 
 STEP = 15
 MINUTES = 45

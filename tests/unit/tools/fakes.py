@@ -45,7 +45,7 @@ def serve(handler: Handler) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(raw)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _do
+        do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815
 
         def log_message(self, *args: Any) -> None:
             pass
