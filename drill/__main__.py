@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -54,7 +56,19 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="tocsin-drill-") as folder:
         print(json.dumps(_first_line(url, slack, tokens, Path(folder))), flush=True)  # noqa: T201 - the contract with the parent
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(uvicorn.Server(config), listening, given.parent_pid))
+            asyncio.run(_serve(_Server(config), listening, given.parent_pid))
+
+
+class _Server(uvicorn.Server):
+    """Ends quietly on a signal, where uvicorn's own would raise it again and skip our clean-up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM ask for the end; a second one does not wait for open requests."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        yield
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket, parent: int) -> None:
@@ -67,7 +81,9 @@ async def _serve(server: uvicorn.Server, listening: socket.socket, parent: int) 
 
 
 async def _watch_parent(server: uvicorn.Server, parent: int) -> None:
-    while _alive(parent):  # noqa: ASYNC110 - a process that is not our child gives no event
+    # A child is handed on when its parent ends, even while that lingers as a zombie; of others only the id can be asked.
+    own = os.getppid() == parent
+    while os.getppid() == parent if own else _alive(parent):  # noqa: ASYNC110 - a process that is not our child gives no event
         await asyncio.sleep(_PARENT_EVERY_S)
     server.should_exit = True
 

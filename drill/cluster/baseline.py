@@ -33,7 +33,18 @@ def _node(name: str, number: int) -> Obj:
                 for kind, (value, reason) in healthy.items()
             ],
             "addresses": [{"type": "InternalIP", "address": f"10.0.0.{number}"}],
-            "nodeInfo": {"kubeletVersion": "v1.33.4", "containerRuntimeVersion": "containerd://2.0.5"},
+            "nodeInfo": {
+                "architecture": "amd64",
+                "bootID": f"00000000-0000-4000-8000-{number:012d}",
+                "containerRuntimeVersion": "containerd://2.0.5",
+                "kernelVersion": "6.12.0-drill",
+                "kubeProxyVersion": "v1.33.4",
+                "kubeletVersion": "v1.33.4",
+                "machineID": f"{number:032x}",
+                "operatingSystem": "linux",
+                "osImage": "Drill Linux 1",
+                "systemUUID": f"00000000-0000-4000-9000-{number:012d}",
+            },
         },
     }
 

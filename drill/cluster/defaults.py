@@ -22,9 +22,27 @@ def apply(kind: Kind, obj: Obj) -> None:
             strategy["rollingUpdate"] = {"maxUnavailable": "25%", "maxSurge": "25%"} | rolling
         else:
             strategy.pop("rollingUpdate", None)
-        _pod(spec.setdefault("template", {}).setdefault("spec", {}))
+        template = spec.setdefault("template", {})
+        prune(template)
+        _pod(template.setdefault("spec", {}))
     if kind is kinds.PODS:
+        prune(obj)
         _pod(obj.setdefault("spec", {}))
+
+
+_KEPT_EMPTY = ("resources", "securityContext", "emptyDir", "status")
+
+
+def prune(value: Any) -> None:
+    """Drop nulls and empty lists and maps in place, as the server's Go types do when they are written out."""
+    if isinstance(value, dict):
+        for key, inner in list(value.items()):
+            prune(inner)
+            if inner is None or (inner in ([], {}) and key not in _KEPT_EMPTY):
+                del value[key]
+    elif isinstance(value, list):
+        for inner in value:
+            prune(inner)
 
 
 def _pod(spec: Obj) -> None:

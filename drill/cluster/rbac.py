@@ -21,7 +21,7 @@ _REVIEWS: Rule = (
 READER_RULES: tuple[Rule, ...] = ((_LOOK, ("*",), ("*",)), _REVIEWS)
 ACTOR_RULES: tuple[Rule, ...] = (
     (("get", "list", "patch"), ("apps",), ("deployments",)),
-    (("get", "patch", "update"), ("apps",), ("deployments/scale",)),
+    (("list",), ("autoscaling",), ("horizontalpodautoscalers",)),
     (("get", "list"), ("apps",), ("replicasets",)),
     (("get", "list"), ("",), ("pods", "events")),
     _REVIEWS,

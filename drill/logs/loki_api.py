@@ -157,7 +157,10 @@ async def _buildinfo(_: Request) -> Response:
 
 
 def _limit(params: Params) -> int:
-    limit = int(params.get("limit") or 100)
+    text = params.get("limit") or "100"
+    if not text.isdecimal():
+        raise QueryError(f"invalid limit {text!r}: expected a whole number", "bad_data")
+    limit = int(text)
     if limit > _MAX_LINES:
         raise QueryError(
             f"max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {_MAX_LINES})",

@@ -11,7 +11,7 @@ import yaml
 
 from drill.metrics.aggregation import number
 from drill.metrics.promql import Query, parse
-from drill.metrics.series import Labels, Storage
+from drill.metrics.series import Labels, Scrape, Storage
 from drill.metrics.values import NAME
 
 _FIELD = re.compile(r"\{\{\s*\$(labels\.(\w+)|value)\s*(?:\|\s*(\w+)\s*)?\}\}")
@@ -73,11 +73,19 @@ class Rules:
 
     def __init__(self, rules: list[Rule]) -> None:
         self.rules = rules
+        self._written: Scrape | None = None
 
     def evaluate(self, storage: Storage, now: float) -> None:
-        """Evaluate every rule."""
+        """Evaluate every rule, and write the ALERTS series as Prometheus does."""
         for rule in self.rules:
             rule.evaluate(storage, now)
+        if self._written is None:
+            self._written = Scrape(storage)
+        self._written.begin(now)
+        for alert in self.active():
+            self._written.add("ALERTS", alert.labels | {"alertstate": alert.state}, 1.0)
+            self._written.add("ALERTS_FOR_STATE", alert.labels, alert.active_at)
+        self._written.end()
 
     def firing(self) -> list[tuple[Rule, Alert]]:
         """Every firing alert with its rule."""

@@ -116,7 +116,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
             process.wait(10)
 
 
-def wait_for(what: Any, seconds: float) -> None:
+def wait_for(what: Any, seconds: float, every: float = 0.05) -> None:
     """Poll until *what* is true; fails loudly after *seconds*."""
     end = time.monotonic() + seconds
     while True:
@@ -127,7 +127,7 @@ def wait_for(what: Any, seconds: float) -> None:
             pass
         if time.monotonic() > end:
             pytest.fail(f"not within {seconds} s")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @dataclass

@@ -96,8 +96,15 @@ async def test_a_dry_run_shows_the_result_and_leaves_nothing(steps: Steps, admin
     body = before | {"metadata": {"name": "other", "namespace": "shop"}, "status": {}}
     assert (await admin.post(f"{APPS}?dryRun=All", json=body)).status_code == 201
     assert (await admin.delete(f"{APPS}/checkout?dryRun=All")).status_code == 200
-    applied = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout"}, "spec": {"paused": True}}
-    assert (await admin.patch(f"{APPS}/checkout?dryRun=All&fieldManager=x", json=applied, headers=APPLY)).status_code == 200
+    applied = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "checkout"},
+        "spec": {"paused": True},
+    }
+    assert (
+        await admin.patch(f"{APPS}/checkout?dryRun=All&fieldManager=x", json=applied, headers=APPLY)
+    ).status_code == 200
     assert steps.world.cluster.store.version == version
     assert (await admin.get(f"{APPS}/checkout")).json() == before
     refused(await admin.get(f"{APPS}/other"), 404, "NotFound")
