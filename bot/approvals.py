@@ -25,6 +25,7 @@ from agents.incident import (
 )
 from agents.risk import Context, assess
 from bot.lifecycle import SYSTEM, Lifecycle
+from bot.metrics import Metrics
 from bot.policy import Policy
 from bot.rights import Decision, Presser, needed, refusal
 from bot.watch import look
@@ -51,6 +52,7 @@ class Approvals:
         sources: Sources,
         members: Members,
         team: str,
+        metrics: Metrics,
     ) -> None:
         """*members* expands a Slack user group id; *team* is the workspace's id."""
         self._life = life
@@ -59,6 +61,7 @@ class Approvals:
         self._sources = sources
         self._members = members
         self._team = team
+        self._metrics = metrics
 
     async def plan(self, incident_id: int) -> None:
         """Show the first suggestion that the API server accepts in a dry-run; Temporary errors reach the job's retry."""
@@ -142,6 +145,7 @@ class Approvals:
             if no:
                 event = PressRefused(proposal_id=proposal_id, by=who.user, reason=no)
                 await self._life.record_on(conn, incident.id, event, who.user or SYSTEM)
+                self._metrics.approvals.labels("refused").inc()
                 return no
             return await self._decide(conn, decision, current, who.user, reason)
 
@@ -172,6 +176,7 @@ class Approvals:
                 await proposals.mark(conn, proposal.id, "approved", from_states=("proposed",))
             event = Approved(proposal_id=proposal.id, digest=proposal.digest, by=user, complete=complete)
         await self._life.record_on(conn, proposal.incident_id, event, user)
+        self._metrics.approvals.labels(approval.decision).inc()
         return ""
 
     async def run(self, proposal_id: str) -> None:
@@ -189,6 +194,7 @@ class Approvals:
             if outcome.result == "refused":
                 event = TargetChanged(proposal_id=outcome.proposal_id, detail=outcome.detail)
             await self._life.record_on(conn, proposal.incident_id, event)
+            self._metrics.changes.labels(proposal.action, outcome.result).inc()
 
         await run.run_approved(
             self._life.db,

@@ -15,6 +15,7 @@ from agents.incident import AlertResolved, Event, Joined, Noted, Opened
 from bot.channels import Channels
 from bot.labels import Labels
 from bot.lifecycle import SYSTEM, Lifecycle
+from bot.metrics import Metrics
 from bot.parsing import incident_key
 from bot.policy import Policy
 from bot.sources import Kind, Unreadable, read
@@ -41,12 +42,15 @@ class Place:
 class Intake:
     """Reads what arrives; *say(channel, thread_ts, key, text)* posts one sentence, once per key."""
 
-    def __init__(self, life: Lifecycle, policy: Policy, channels: Channels, labels: Labels, say: Say) -> None:
+    def __init__(
+        self, life: Lifecycle, policy: Policy, channels: Channels, labels: Labels, say: Say, metrics: Metrics
+    ) -> None:
         self._life = life
         self._policy = policy
         self._channels = channels
         self._labels = labels
         self._say = say
+        self._metrics = metrics
 
     async def receive(self, event_id: str, kind: str, payload: Mapping[str, Any]) -> bool:
         """Keep a raw event and defer its reading, in one transaction; False when *event_id* was seen before."""
@@ -67,6 +71,7 @@ class Intake:
             await handle(event.payload, event_id)
         except Unreadable as error:
             log.info("unreadable", event_id=event_id, reason=str(error))
+            self._metrics.unreadable.labels(event.kind).inc()
             async with self._life.db.connection() as conn:
                 await inbox.failed(conn, event_id, str(error))
             return

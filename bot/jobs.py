@@ -15,6 +15,7 @@ from agents.ports import Investigation, Progress
 from bot.approvals import Approvals
 from bot.intake import Intake
 from bot.lifecycle import SYSTEM, Lifecycle
+from bot.metrics import Metrics
 from bot.thread import Thread
 from tools.queue import Queue
 from tools.records import Alert, Evidence
@@ -38,6 +39,7 @@ class Jobs:
     knowledge: KnowledgeStore
     thread: Thread
     room: asyncio.Semaphore
+    metrics: Metrics
 
     def register(self, queue: Queue) -> None:
         """Hand every step to the queue under the name it is deferred by."""
@@ -64,12 +66,14 @@ class Jobs:
                 return
             told = True
             await self.life.record(incident_id, Observed(line=best.statement, evidence_id=seen.id))
+            self.metrics.first_line.observe((self.life.clock() - incident.opened_at).total_seconds())
 
         async with self.room:
             found = await self.investigator(incident.alert, progress)
         async with self.life.db.transaction() as conn:
             await evidences.save(conn, incident_id, found.evidence)
             await self.life.record_on(conn, incident_id, Diagnosed(diagnosis=found.diagnosis))
+        self.metrics.diagnosis.observe((self.life.clock() - incident.opened_at).total_seconds())
 
     async def remember(self, incident_id: int) -> None:
         """Keep what a finished incident taught, unless a person has already written it better."""

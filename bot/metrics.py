@@ -21,8 +21,10 @@ class Metrics:
         self.decisions = self._counter("tocsin_intake_decisions", "What became of alerts, by named reason", "reason")
         self.approvals = self._counter("tocsin_approvals", "Pressed buttons, by what they came to", "result")
         self.changes = self._counter("tocsin_changes", "Changes run, by what they came to", "action", "result")
-        self.first_line = self._seconds("tocsin_first_line_seconds", "Alert's arrival to the first useful line")
-        self.diagnosis = self._seconds("tocsin_diagnosis_seconds", "Alert's arrival to the posted diagnosis")
+        self.first_line = self._seconds(
+            "tocsin_first_line_seconds", "Incident opened to the first telling fact on record"
+        )
+        self.diagnosis = self._seconds("tocsin_diagnosis_seconds", "Incident opened to the diagnosis on record")
         self.up = Gauge("tocsin_up", "Whether a dependency answers (1) or not (0)", ["part"], registry=self._registry)
 
     def text(self) -> bytes:

@@ -5,6 +5,7 @@ Made by bot/compose.py. Nothing here decides anything: it connects what the othe
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from bot.slack import SocketConnection, build_app
 from bot.thread import Thread
 from bot.web import Doors, Part, create_app
 from bot.webapi import call, open_client
-from tools.errors import Temporary, TocsinError
+from tools.errors import Permanent, Temporary, TocsinError
 from tools.queue import Queue
 
 log = structlog.get_logger()
@@ -77,7 +78,7 @@ class Service:
             deciders=lambda proposal: policy.approvers_of(policy.service_of_target(proposal.params)),
             default_channel=policy.channels.default,
         )
-        self._intake = Intake(life, policy, self._channels, labels, thread.say)
+        self._intake = Intake(life, policy, self._channels, labels, thread.say, self._metrics)
         self._approvals = Approvals(
             life,
             policy,
@@ -85,15 +86,18 @@ class Service:
             sources=parts.sources,
             members=Groups(client).members,
             team=me.team,
+            metrics=self._metrics,
         )
         room = asyncio.Semaphore(policy.budgets.concurrent)
-        Jobs(life, self._intake, self._approvals, investigate, parts.knowledge, thread, room).register(self._queue)
+        Jobs(life, self._intake, self._approvals, investigate, parts.knowledge, thread, room, self._metrics).register(
+            self._queue
+        )
         desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge)
         app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [self._keep])
         by_socket = settings.slack_mode == "socket"
         token = settings.slack_app_token.get_secret_value()
         self._socket = SocketConnection(app, token, client) if by_socket else None
-        self._web = _web_server(settings, create_app(self._doors(None if by_socket else app)))
+        self._web = _web_server(create_app(self._doors(None if by_socket else app)))
 
     @classmethod
     @asynccontextmanager
@@ -110,7 +114,7 @@ class Service:
         """
         clock = scheduler({"expire": (EXPIRY_EVERY_S, self._approvals.expire)})
         concurrency = self._parts.settings.policy.budgets.concurrent + WORKERS_BESIDE_INVESTIGATIONS
-        web = asyncio.create_task(self._web.serve(), name="web")
+        web = asyncio.create_task(self._web.serve(sockets=[_listen(self._parts.settings)]), name="web")
         worker = asyncio.create_task(self._queue.run_worker(concurrency), name="worker")
         waiter = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -135,11 +139,10 @@ class Service:
 
     async def ready(self) -> Mapping[str, Part]:
         """Say which parts answer; Postgres and Slack are required."""
+        away = self._parts.cache.degraded
         parts = {
             "postgres": await self._postgres(),
-            "cache": Part(
-                not self._parts.cache.degraded, "Redis is away: limits are per process" * self._parts.cache.degraded
-            ),
+            "cache": Part(not away, "Redis is away: limits are per process" if away else ""),
         }
         if self._socket:
             alive = await self._socket.alive()
@@ -188,12 +191,22 @@ async def identify(client: AsyncWebClient) -> Identity:
             return Identity(team=str(answer["team_id"]), user=str(answer["user_id"]))
 
 
-def _web_server(settings: Settings, app: Starlette) -> _Server:
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port ourselves: uvicorn would end the process from inside a task when it is taken."""
+    host, port = settings.listen_host, settings.listen_port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise Permanent(
+            f'TOCSIN_LISTEN="{host}:{port}" cannot be listened on: {error.strerror}; choose another address or port'
+        ) from error
+
+
+def _web_server(app: Starlette) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
-            host=settings.listen_host,
-            port=settings.listen_port,
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -34,6 +34,9 @@ async def collect(scope: Scope, sources: Sources) -> Evidence:
 
 async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     expression = scope.query or scope.alert.query
+    if not expression and scope.alert.sender == "person":
+        seen.summary = "a person asked; there is no alert whose query could be read"
+        return
     if not expression:
         seen.ask("GET /api/v1/rules?type=alert")
         rule = await rule_of(prometheus, scope.alert)

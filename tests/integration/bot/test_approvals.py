@@ -8,6 +8,7 @@ import pytest
 from agents.incident import Diagnosed, Opened
 from bot.approvals import Approvals
 from bot.lifecycle import Lifecycle
+from bot.metrics import Metrics
 from bot.policy import Approvers, Policy, Service
 from bot.rights import Presser
 from tests.unit.tools.fakes import APPS, FakeCluster, add_service, kubeconfig, serve, template
@@ -66,7 +67,9 @@ async def approvals(db, cluster, clock, members, tmp_path):
     with serve(cluster) as url:
         actor = Kube(kubeconfig(tmp_path, url), timeout_s=2)
         life = Lifecycle(db, Queue(db), clock, 15.0)
-        yield Approvals(life, POLICY, actor=actor, sources=Sources(clock=clock), members=members, team="T1")
+        yield Approvals(
+            life, POLICY, actor=actor, sources=Sources(clock=clock), members=members, team="T1", metrics=Metrics()
+        )
         await actor.aclose()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from bot.intake import Intake, Place
 from bot.lifecycle import Lifecycle
+from bot.metrics import Metrics
 from bot.policy import Channels as ChannelPolicy
 from bot.policy import Policy, Service
 from tools.queue import Queue
@@ -59,7 +60,7 @@ async def intake(db, said, labels):
     async def say(*words):
         said.append(words)
 
-    return Intake(Lifecycle(db, Queue(db), lambda: NOW, 15.0), POLICY, Channels(), labels, say)
+    return Intake(Lifecycle(db, Queue(db), lambda: NOW, 15.0), POLICY, Channels(), labels, say, Metrics())
 
 
 def slack_event(title, ts="100.1", channel="C0ALERTS", **more):
