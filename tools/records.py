@@ -253,9 +253,7 @@ class Lesson(Record):
     at: datetime
 
 
-IncidentState = Literal[
-    "open", "diagnosed", "proposed", "running", "verifying", "recovered", "resolved"
-]
+IncidentState = Literal["open", "diagnosed", "proposed", "running", "verifying", "recovered", "resolved"]
 
 
 class Incident(Record):
