@@ -24,14 +24,14 @@ def walk(visitor: Visitor, picture: Path | None = None) -> dict[str, float]:
     seen["first_line_s"] = min(visitor.wait_either(FIRST, DIAGNOSIS) - alert_at, 999)
     seen["diagnosis_s"] = visitor.wait_text(DIAGNOSIS) - alert_at
     visitor.wait_text("Nothing happens until somebody approves")
+    if picture:
+        visitor.shot(picture)
     visitor.press("Approve")
     visitor.wait_text("Applied")
     seen["approved"] = 1
     visitor.wait_text("it recovered", timeout_s=100)
     visitor.wait_text("Resolved: checkout")
     seen["recovered"] = 1
-    if picture:
-        visitor.shot(picture)
     visitor.press("Post-mortem")
     visitor.wait_text("Post-mortem draft")
     visitor.wait_text("Timeline")

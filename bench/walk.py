@@ -27,9 +27,7 @@ READY_S = 60.0
 _SEEN = "([root, text]) => [...document.querySelectorAll(root)].some((one) => one.innerText.includes(text))"
 
 
-_SEEN_ANY = (
-    "([root, texts]) => [...document.querySelectorAll(root)].some((one) => texts.some((text) => one.innerText.includes(text)))"
-)
+_SEEN_ANY = "([root, texts]) => [...document.querySelectorAll(root)].some((one) => texts.some((text) => one.innerText.includes(text)))"
 
 
 @contextmanager
@@ -66,9 +64,7 @@ def browser(*, width: int = 1360, height: int = 900, dark: bool = False) -> Iter
     """Yield a page of a headless Chromium."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        page = chromium.new_page(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-        )
+        page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
         page.set_default_timeout(60_000)
         try:
             yield page
@@ -82,11 +78,16 @@ class Visitor:
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         page.goto(address)
-        self.channel("alerts")
+        self.page.get_by_test_id("composer").wait_for()
 
     def channel(self, name: str) -> None:
         """Go to a channel."""
         self.page.get_by_test_id("channel").filter(has_text=name).first.click()
+
+    def become(self, name: str) -> None:
+        """Act as the person of this name from now on."""
+        switch = self.page.get_by_test_id("user-switch")
+        switch.select_option(value=switch.locator("option").filter(has_text=name).first.get_attribute("value"))
 
     def fire(self, scenario: str) -> None:
         """Fire a drill from the menu."""

@@ -19,6 +19,7 @@ _CLOCK = re.compile(r"\b\d\d:\d\d\b")
 MAX_EVIDENCE = 5
 MAX_CHANGES = 2
 MAX_OTHERS = 3
+MAX_RECALLED = 2
 
 
 def card(case: Case, facts: Facts) -> Post:
@@ -59,7 +60,8 @@ def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
         *lines("What changed", [_saw(*seen) for seen in story.changes(case)[:MAX_CHANGES]]),
         *lines("It could also be", _also(diagnosis)),
         *lines("What I could not see", [prose(text, 250) for text in story.blind(case)[:MAX_OTHERS]]),
-        *lines("Seen before", [_recalled(one, facts) for one in diagnosis.recalled[:MAX_OTHERS]]),
+        *lines("Seen before", _recalled(diagnosis, "lesson", facts)),
+        *lines("Runbooks", _recalled(diagnosis, "runbook", facts)),
         *_no_change(case),
         *_joined(case),
         actions(
@@ -98,11 +100,15 @@ def _also(diagnosis: Diagnosis) -> list[str]:
     return [f"{prose(one.statement, 250)} ({percent(one.confidence)})" for one in diagnosis.hypotheses[1:MAX_OTHERS]]
 
 
-def _recalled(one: Recalled, facts: Facts) -> str:
+def _recalled(diagnosis: Diagnosis, kind: str, facts: Facts) -> list[str]:
+    return [_known(one, facts) for one in diagnosis.recalled if one.kind == kind][:MAX_RECALLED]
+
+
+def _known(one: Recalled, facts: Facts) -> str:
     url = one.link or facts.threads.get(one.incident_id or 0, "")
     title = link(url, one.title) if url else prose(one.title, 150)
     if one.kind == "runbook":
-        return f"Runbook: {title}"
+        return title
     from_case = f"Incident {one.incident_id}: " if one.incident_id else "Earlier case: "
     return f"{from_case}{title}. {prose(one.text, 200)}".rstrip()
 

@@ -57,7 +57,8 @@ def test_a_change_is_said_once() -> None:
 def test_the_card_links_the_earlier_case_and_the_runbook() -> None:
     card = shown(samples.diagnosed())["card"]
     assert "Incident 7: <https://drill.slack.com/archives/C1/p1|checkout:v2 failed on the old schema>" in card
-    assert "Runbook: <https://wiki/x|Roll back>" in card
+    assert "*Runbooks*" in card
+    assert "<https://wiki/x|Roll back>" in card
 
 
 def test_an_inconclusive_diagnosis_does_not_sound_sure() -> None:
