@@ -5,11 +5,12 @@ from typing import Any
 
 from drill.cluster import baseline, defaults, kinds
 from drill.cluster.cluster import Cluster
-from drill.cluster.objects import Clock, clone
+from drill.cluster.objects import clone
 from drill.cluster.requests import Target
 from drill.cluster.writes import Writes
 from drill.metrics.rules import Rules
 from drill.scenarios.model import Scenario, ScenarioError, Step, load
+from drill.timeline import Clock
 
 _PATCH = "application/strategic-merge-patch+json"
 

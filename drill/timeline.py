@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 
+Clock = Callable[[], float]
+"""Seconds since the epoch; injected so that tests can step through time."""
+
 
 class Timeline:
     """A callable giving epoch seconds; *source* is the clock it follows once it is live."""

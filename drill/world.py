@@ -16,7 +16,6 @@ from drill.cluster import catalogue, kinds
 from drill.cluster.cluster import Cluster
 from drill.cluster.kubernetes_api import KubernetesApi
 from drill.cluster.objects import Obj, clone
-from drill.cluster.podlog import pod_log
 from drill.cluster.rbac import Identities, Tokens
 from drill.drills import Drills
 from drill.logs import lines
@@ -29,6 +28,7 @@ from drill.metrics.exporter import Exporter
 from drill.metrics.prometheus_api import PrometheusApi
 from drill.metrics.series import KEEP_S, Storage
 from drill.metrics.traffic import Traffic
+from drill.podlog import pod_log
 from drill.timeline import Timeline
 
 _log = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ from drill.cluster.deployments import Deployments
 from drill.cluster.endpoints import EndpointsController
 from drill.cluster.events import Recorder
 from drill.cluster.kubelet import Kubelet
-from drill.cluster.objects import Clock, Obj
+from drill.cluster.objects import Obj
 from drill.cluster.replicasets import ReplicaSets
 from drill.cluster.store import Store
+from drill.timeline import Clock
 
 _BY_PLURAL = {kind.plural: kind for kind in kinds.KINDS}
 _EXPIRE_EVERY_S = 60.0

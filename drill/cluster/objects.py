@@ -3,14 +3,12 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 Obj = dict[str, Any]
-Clock = Callable[[], float]
-"""Seconds since the epoch; injected so that tests can step through time."""
 
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIXES = {

@@ -1,7 +1,7 @@
 """Who may do what in the practice cluster: two identities for Tocsin and one for the person at the keyboard.
 
-The rules are what a cluster's RBAC would give: the reader sees everything except secrets, the actor may change
-Deployments and their scale and little else. Called by the API for every request.
+The rules are what deploy/kustomize/base gives: the reader sees everything except secrets, the actor may patch
+Deployments and little else. Called by the API for every request.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,9 @@ _REVIEWS: Rule = (
 )
 READER_RULES: tuple[Rule, ...] = ((_LOOK, ("*",), ("*",)), _REVIEWS)
 ACTOR_RULES: tuple[Rule, ...] = (
-    (("get", "list", "patch"), ("apps",), ("deployments",)),
+    (("get", "patch"), ("apps",), ("deployments",)),
+    (("list",), ("apps",), ("replicasets",)),
     (("list",), ("autoscaling",), ("horizontalpodautoscalers",)),
-    (("get", "list"), ("apps",), ("replicasets",)),
-    (("get", "list"), ("",), ("pods", "events")),
     _REVIEWS,
 )
 ADMIN_RULES: tuple[Rule, ...] = ((("*",), ("*",), ("*",)),)

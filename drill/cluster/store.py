@@ -9,7 +9,8 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from drill.cluster.objects import ApiError, Clock, Kind, Obj, clone, iso, not_found
+from drill.cluster.objects import ApiError, Kind, Obj, clone, iso, not_found
+from drill.timeline import Clock
 
 _HISTORY = 4000  # watch events kept; an older resourceVersion is answered 410, as the real one does
 Change = tuple[int, Kind, str, Obj]

@@ -2,12 +2,8 @@
 
 import json
 import random
-from datetime import UTC, datetime
 
-
-def stamp(at: float) -> str:
-    """RFC 3339 with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from drill.formats import stamp
 
 
 def render(style: str, at: float, level: str, message: str, fields: dict[str, object]) -> str:

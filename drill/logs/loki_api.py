@@ -10,12 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from drill.cluster.objects import Clock
+from drill.formats import QueryError, duration, number, when
 from drill.logs.logql import LogQuery, parse
 from drill.logs.store import LogStore, Stream
-from drill.metrics.aggregation import number
-from drill.metrics.times import duration, when
-from drill.metrics.values import QueryError
+from drill.timeline import Clock
 
 Params = ImmutableMultiDict[str, str]
 _MAX_LINES = 5000

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 
+from drill.formats import QueryError, number
 from drill.metrics import range_functions as over
 from drill.metrics.series import Labels
-from drill.metrics.values import NAME, QueryError, Sample, Vector, drop, keep, put
+from drill.metrics.values import NAME, Sample, Vector, drop, keep, put
 
 _FOLDS: dict[str, Callable[[list[float]], float]] = {
     "sum": over.fsum,
@@ -62,17 +62,3 @@ def _count_values(groups: dict[Labels, Vector], label: str) -> Vector:
             key = put(labels, label, number(value))
             counts[key] = counts.get(key, 0.0) + 1
     return list(counts.items())
-
-
-def number(value: float) -> str:
-    """Return a float as Go's strconv 'f' format with the shortest digits, as Prometheus' JSON has it."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < 1e15:
-        return "-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
-    text = repr(value)
-    if "e" not in text:
-        return text
-    return format(Decimal(text), "f")

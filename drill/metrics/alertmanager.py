@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from drill.logs.lines import stamp
+from drill.formats import stamp
 
 _log = logging.getLogger(__name__)
 GROUP_BY = ("alertname", "service")

@@ -9,12 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from drill.cluster.objects import Clock
-from drill.logs.lines import stamp
+from drill.formats import QueryError, stamp, test_of, when
 from drill.metrics.alertmanager import RESOLVE_TIMEOUT_S, Alertmanager, Notice, Silence
-from drill.metrics.series import test_of
-from drill.metrics.times import when
-from drill.metrics.values import QueryError
+from drill.timeline import Clock
 
 _FILTER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"?(.*?)"?\s*\Z')
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drill.formats import QueryError
 from drill.metrics.series import Labels
-from drill.metrics.values import NAME, QueryError, Vector, drop, get, keep, nameless, put, show
+from drill.metrics.values import NAME, Vector, drop, get, keep, nameless, put, show
 
 _COMPARE = ("==", "!=", ">", "<", ">=", "<=")
 _SETS = ("and", "or", "unless")

@@ -2,23 +2,51 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import promql_parser as ast
 
+from drill.formats import QueryError
 from drill.metrics import instant_functions as instant
 from drill.metrics import range_functions as over
-from drill.metrics.values import Matrix, QueryError, Text, Value, Vector, Window, nameless
+from drill.metrics.series import Series
+from drill.metrics.values import Matrix, Text, Value, Vector, Window, nameless
 
-if TYPE_CHECKING:
-    from drill.metrics.promql import Query
+
+class Evaluator(Protocol):
+    """What a function needs of the evaluator to get at its arguments; every time is in ms."""
+
+    def eval(self, node: Any, at: int) -> Value:
+        """Return the value of a node."""
+        ...
+
+    def vector(self, node: Any, at: int) -> Vector:
+        """Return an instant vector."""
+        ...
+
+    def scalar(self, node: Any, at: int) -> float:
+        """Return a scalar."""
+        ...
+
+    def matrix(self, node: Any, at: int) -> Matrix:
+        """Return a range vector."""
+        ...
+
+    def select(self, node: ast.VectorSelector) -> list[Series]:
+        """Return the series of a selector."""
+        ...
+
+    def moment(self, node: Any, at: int) -> int:
+        """Return the time that a selector looks at."""
+        ...
+
 
 _EXTRAPOLATED = {"rate": (True, True), "increase": (True, False), "delta": (False, False)}
 _KEEP_NAME = ("last_over_time",)
-Special = Callable[["Query", list[Any], int], Value]
+Special = Callable[[Evaluator, list[Any], int], Value]
 
 
-def call(query: "Query", node: ast.Call, at: int) -> Value:
+def call(query: Evaluator, node: ast.Call, at: int) -> Value:
     """Return the value of a call at a time; QueryError for a function that is not supported."""
     name, args = node.func.name, list(node.args)
     if name in _SPECIAL:
@@ -39,7 +67,7 @@ def call(query: "Query", node: ast.Call, at: int) -> Value:
     raise QueryError(f"unsupported function {name}", "bad_data")
 
 
-def _over_range(query: "Query", name: str, args: list[Any], at: int) -> Vector:
+def _over_range(query: Evaluator, name: str, args: list[Any], at: int) -> Vector:
     numbers = [query.scalar(arg, at) for arg in args if not _is_range(arg)]
     matrix = query.matrix(next(arg for arg in args if _is_range(arg)), at)
     result = []
@@ -74,21 +102,21 @@ def _is_range(node: Any) -> bool:
     return isinstance(node, (ast.MatrixSelector, ast.SubqueryExpr))
 
 
-def _scalar(query: "Query", args: list[Any], at: int) -> Value:
+def _scalar(query: Evaluator, args: list[Any], at: int) -> Value:
     vector = query.vector(args[0], at)
     return vector[0][1] if len(vector) == 1 else math.nan
 
 
-def _round(query: "Query", args: list[Any], at: int) -> Value:
+def _round(query: Evaluator, args: list[Any], at: int) -> Value:
     to = query.scalar(args[1], at) if len(args) > 1 else 1.0
     return [(nameless(labels), instant.nearest(value, to)) for labels, value in query.vector(args[0], at)]
 
 
-def _absent(query: "Query", args: list[Any], at: int) -> Value:
+def _absent(query: Evaluator, args: list[Any], at: int) -> Value:
     return [] if query.vector(args[0], at) else [(_absent_labels(args[0]), 1.0)]
 
 
-def _absent_over_time(query: "Query", args: list[Any], at: int) -> Value:
+def _absent_over_time(query: Evaluator, args: list[Any], at: int) -> Value:
     found = query.matrix(args[0], at).windows
     return [] if found else [(_absent_labels(args[0]), 1.0)]
 
@@ -106,7 +134,7 @@ def _absent_labels(node: Any) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((each.name, each.value) for each in equal if each.value))
 
 
-def _sort(query: "Query", args: list[Any], at: int, *, down: bool) -> Value:
+def _sort(query: Evaluator, args: list[Any], at: int, *, down: bool) -> Value:
     def rank(sample: tuple[Any, float]) -> tuple[bool, float]:
         if math.isnan(sample[1]):
             return True, 0.0
@@ -115,7 +143,7 @@ def _sort(query: "Query", args: list[Any], at: int, *, down: bool) -> Value:
     return sorted(query.vector(args[0], at), key=rank)
 
 
-def _timestamp(query: "Query", args: list[Any], at: int) -> Value:
+def _timestamp(query: Evaluator, args: list[Any], at: int) -> Value:
     node = args[0]
     while isinstance(node, ast.ParenExpr):
         node = node.expr
@@ -129,19 +157,19 @@ def _timestamp(query: "Query", args: list[Any], at: int) -> Value:
     ]
 
 
-def _text(query: "Query", node: Any, at: int) -> str:
+def _text(query: Evaluator, node: Any, at: int) -> str:
     value = query.eval(node, at)
     if not isinstance(value, Text):
         raise QueryError("expected a string", "bad_data")
     return value.value
 
 
-def _label_replace(query: "Query", args: list[Any], at: int) -> Value:
+def _label_replace(query: Evaluator, args: list[Any], at: int) -> Value:
     target, replacement, source, pattern = (_text(query, arg, at) for arg in args[1:])
     return instant.label_replace(query.vector(args[0], at), target, replacement, source, pattern)
 
 
-def _label_join(query: "Query", args: list[Any], at: int) -> Value:
+def _label_join(query: Evaluator, args: list[Any], at: int) -> Value:
     target, separator, *sources = (_text(query, arg, at) for arg in args[1:])
     return instant.label_join(query.vector(args[0], at), target, separator, sources)
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from drill.formats import QueryError
 from drill.metrics.series import Labels
-from drill.metrics.values import QueryError, Vector, drop, get, nameless, put, unique
+from drill.metrics.values import Vector, drop, get, nameless, put, unique
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 

@@ -11,14 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from drill.cluster.objects import Clock
-from drill.logs.lines import stamp
-from drill.metrics.aggregation import number
+from drill.formats import QueryError, duration, number, stamp, when
 from drill.metrics.promql import Query, matchers, parse
 from drill.metrics.rules import Alert, Rules
 from drill.metrics.series import Series, Storage
-from drill.metrics.times import duration, when
-from drill.metrics.values import Matrix, QueryError, Text, Value
+from drill.metrics.values import Matrix, Text, Value
+from drill.timeline import Clock
 
 Params = ImmutableMultiDict[str, str]
 _COUNTERS = ("_total", "_count", "_sum", "_bucket")

@@ -11,9 +11,10 @@ from typing import Any
 
 import promql_parser as ast
 
+from drill.formats import Matcher, QueryError
 from drill.metrics import aggregation, binary, calls
-from drill.metrics.series import Matcher, Series, Storage
-from drill.metrics.values import Matrix, QueryError, Text, Value, Vector, Window, nameless, unique
+from drill.metrics.series import Series, Storage
+from drill.metrics.values import Matrix, Text, Value, Vector, Window, nameless, unique
 
 LOOKBACK_MS = 300_000
 _SUBQUERY_STEP_MS = 60_000  # Prometheus' default evaluation interval

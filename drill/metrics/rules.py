@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import yaml
 
-from drill.metrics.aggregation import number
+from drill.formats import number
 from drill.metrics.promql import Query, parse
 from drill.metrics.series import Labels, Scrape, Storage
 from drill.metrics.values import NAME

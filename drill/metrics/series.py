@@ -4,12 +4,12 @@ The scraper appends to it, the PromQL evaluator reads it.
 """
 
 import math
-import re
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+
+from drill.formats import Matcher, test_of
 
 Labels = tuple[tuple[str, str], ...]
 """Sorted (name, value) pairs, the metric name as ``__name__``."""
@@ -74,28 +74,6 @@ class Series:
         if cut:
             del self.times[:cut]
             del self.values[:cut]
-
-
-Matcher = tuple[str, str, str]
-"""(label name, operator ``= != =~ !~``, value)."""
-
-
-@lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(f"^(?:{text})$", re.DOTALL)
-
-
-def test_of(matcher: Matcher) -> Callable[[str], bool]:
-    """The predicate of one matcher; re.error for a regular expression that cannot be compiled."""
-    _, operator, value = matcher
-    if operator == "=":
-        return lambda given: given == value
-    if operator == "!=":
-        return lambda given: given != value
-    pattern = _pattern(value)
-    if operator == "=~":
-        return lambda given: pattern.match(given) is not None
-    return lambda given: pattern.match(given) is None
 
 
 class Storage:

@@ -3,19 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from drill.formats import QueryError
 from drill.metrics.series import Labels
 
 NAME = "__name__"
 Sample = tuple[Labels, float]
 Vector = list[Sample]
-
-
-class QueryError(Exception):
-    """An expression that Prometheus refuses: *kind* is ``bad_data`` or ``execution``."""
-
-    def __init__(self, message: str, kind: str = "execution") -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drill.metrics.aggregation import number
+from drill.formats import QueryError, number
 from drill.metrics.promql import Query, parse
-from drill.metrics.values import QueryError
 from tests.integration.drill_world.conftest import BASE, POINTS, STEP_S, Twin
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from drill.formats import QueryError
 from drill.logs.logql import parse
-from drill.metrics.values import QueryError
 from tests.unit.drill_world.conftest import NOW, Steps
 
 RANGE = "/loki/api/v1/query_range"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from drill.cluster.container import Container
 from drill.cluster.objects import ApiError, Obj
-from drill.logs.lines import stamp
+from drill.formats import stamp
 from drill.logs.store import LogStore
 
 
