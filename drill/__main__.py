@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Serve until SIGINT, SIGTERM or the end of the parent."""
     given = arguments(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server takes over: clean-up still happens
     listening = socket.create_server((given.host, given.port))
     host, port = listening.getsockname()[:2]
     url = f"http://{host}:{port}"

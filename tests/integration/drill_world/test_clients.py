@@ -191,3 +191,13 @@ def test_it_ends_on_sigterm_with_a_watch_open() -> None:
         assert process.wait(15) == 0
     process.stdout.close()
     assert not Path(said["env"]["KUBECONFIG"]).parent.exists()
+
+
+def test_it_cleans_up_when_it_is_ended_before_it_serves() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "drill"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    process.stdout.close()
+    assert not Path(said["env"]["KUBECONFIG"]).parent.exists()
