@@ -14,14 +14,15 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     StrictStr,
     ValidationError,
-    model_validator,
 )
+
+from bot.policy_intake import Caps, Grouping, Maintenance, Silencing
+from bot.section import Section
 
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
 CHANNEL_NAME = re.compile(r"[^\sA-Z#@,.<>|]{1,80}")
@@ -58,17 +59,6 @@ Approver = Annotated[StrictStr, AfterValidator(_approver)]
 KubernetesName = Annotated[StrictStr, AfterValidator(_dns_label)]
 
 
-class Section(BaseModel):
-    """One frozen part of the policy; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_means_defaults(cls, value: Any) -> Any:
-        return {} if value is None else value  # "checkout:" with nothing below it
-
-
 class Channels(Section):
     """Which channels are read, and where an incident without a message of its own is posted ("" = nowhere)."""
 
@@ -90,7 +80,7 @@ class Approvers(Section):
     """Who may press Approve: member ids (U...) and user group ids (S...). Nobody unless somebody is named."""
 
     default: tuple[Approver, ...] = ()
-    services: dict[StrictStr, tuple[Approver, ...]] = {}
+    services: dict[StrictStr, tuple[Approver, ...]] = Field(default={})
 
 
 class Budgets(Section):
@@ -141,13 +131,17 @@ class Policy(Section):
     """tocsin.yaml; every part has a default, so an absent file is a valid policy in which nobody may approve."""
 
     channels: Channels = Channels()
-    services: dict[StrictStr, Service] = {}
+    services: dict[StrictStr, Service] = Field(default={})
     approvers: Approvers = Approvers()
     budgets: Budgets = Budgets()
     model: ModelPrices = ModelPrices()
     approval: ApprovalTimes = ApprovalTimes()
     knowledge: KnowledgeFolders = KnowledgeFolders()
     evidence: EvidenceWindows = EvidenceWindows()
+    grouping: Grouping = Grouping()
+    silences: Silencing = Silencing()
+    maintenance: tuple[Maintenance, ...] = ()
+    caps: Caps = Caps()
 
     def service(self, name: str) -> Service:
         """Look up *name*; an undeclared service is a Deployment of that name in an unknown namespace."""
@@ -238,8 +232,8 @@ def _keys(parents: tuple[str, ...]) -> list[str]:
     for parent in parents:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = model.model_fields[parent].annotation
-        else:  # dict[str, Section]: any name, then the section
-            model = get_args(model)[-1]
+        else:  # dict[str, Section] or tuple[Section, ...]: any name or place, then the section
+            model = next(part for part in reversed(get_args(model)) if part is not ...)
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
