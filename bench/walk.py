@@ -4,6 +4,7 @@ bench/demo_check.py prints what it measured; tests/e2e/test_demo.py asserts that
 """
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -31,10 +32,10 @@ _SEEN_ANY = "([root, texts]) => [...document.querySelectorAll(root)].some((one) 
 
 
 @contextmanager
-def demo(*flags: str) -> Iterator[str]:
-    """Run `tocsin demo` on a free port; yield its address once it has printed it."""
+def demo(*flags: str, **environment: str) -> Iterator[str]:
+    """Run `tocsin demo` on a free port, with *environment* added; yield its address once it has printed it."""
     command = [sys.executable, "-m", "bot", "demo", "--port", "0", *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
     try:
         yield _address(process)
     finally:

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from bench.demo_check import walk
 from bench.walk import Visitor, browser, demo
+from drill.model import Reply, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PICTURES = Path(__file__).parents[2] / ".data" / "e2e"
@@ -38,3 +39,42 @@ def test_a_stranger_is_told_who_may_and_a_rejected_change_is_not_made_over_http(
         expect(page.locator("#thread").get_by_test_id("block-button").filter(has_text="Approve")).to_have_count(0)
         PICTURES.mkdir(parents=True, exist_ok=True)
         visitor.shot(PICTURES / "phone-dark.png")
+
+
+def test_a_configured_model_diagnoses_and_its_uncited_claim_is_dropped():
+    claim = {
+        "statement": "checkout v2 writes to a table that does not exist",
+        "cause": "rollout",
+        "service": "checkout",
+    }
+    diagnosis = {
+        "headline": "checkout v2 broke orders",
+        "confidence": 0.8,
+        "conclusive": True,
+        "hypotheses": [
+            {**claim, "confidence": 0.8, "evidence": ["E2", "E4"]},
+            {"statement": "payment is under attack", "confidence": 0.9, "evidence": ["E99"]},
+        ],
+        "suggestions": [
+            {
+                "action": "rollout_undo",
+                "params": {"namespace": "shop", "deployment": "checkout"},
+                "why": "errors began with it",
+                "evidence": ["E2"],
+            }
+        ],
+    }
+    script = [Reply(calls=(("changes", {"service": "checkout"}),)), Reply(calls=(("submit_diagnosis", diagnosis),))]
+    with serving(script) as (model, base_url):
+        environment = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "k", "OPENAI_MODEL": "scripted"}
+        with demo(**environment) as address, browser() as page:
+            visitor = Visitor(page, address)
+            visitor.fire("bad_rollout")
+            visitor.wait_alert(1)
+            visitor.open_thread(visitor.alerts().nth(0))
+            visitor.wait_text("Found by the model")
+            visitor.wait_text("Nothing happens until somebody approves")
+            panel = page.get_by_test_id("thread-panel")
+            expect(panel).to_contain_text("Dropped a claim that cites E99")
+            expect(panel).not_to_contain_text("It could also be")
+        assert len(model.requests) == 2
