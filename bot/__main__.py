@@ -26,6 +26,8 @@ knowledge = typer.Typer(help="Runbooks and lessons: what earlier cases are recal
 audit = typer.Typer(help="The record of every event: append-only and hash-chained.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
 app.add_typer(audit, name="audit")
+logs = typer.Typer(help="Log files: their lines grouped by template.", no_args_is_help=True)
+app.add_typer(logs, name="logs")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -189,6 +191,21 @@ def export(
         from bot.commands import audit
 
         audit.export(common.config, file, debug=common.debug)
+
+
+@logs.command()
+def templates(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A log file; - is standard input.")],
+    as_json: Annotated[
+        Path | None, typer.Option("--json", help="Write the template's id of every line, in order, as JSON.")
+    ] = None,
+) -> None:
+    """Print the templates of a log file with their counts."""
+    with _readable(ctx):
+        from bot.commands import logs
+
+        logs.templates(file, as_json)
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ from tools.templates import mask, mine, read
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("2026-11-23T20:00:00.123Z served GET /orders/81 in 12.5ms", "<time> served GET /orders/<n> in <duration>"),
-        ("client 10.1.2.3:4431 gone", "client <ip> gone"),
-        ("id 3f2b8c1e-1111-2222-3333-444455556666 not found", "id <id> not found"),
-        ("commit deadbeef12 at 0x7fff", "commit <hex> at <hex>"),
-        ("used 512Mi of 80% for v2 of http2", "used <size> of <size> for v2 of http2"),
-        ("retry=3 code=503 temp -4", "retry=<n> code=<n> temp <n>"),
+        ("2026-11-23T20:00:00.123Z served GET /orders/81 in 12.5ms", "<*> served GET <*> in <*>"),
+        ("client 10.1.2.3:4431 gone", "client <*> gone"),
+        ("id 3f2b8c1e-1111-2222-3333-444455556666 not found", "id <*> not found"),
+        ("commit deadbeef12 at 0x7fff", "commit <*> at <*>"),
+        ("used 512Mi of 80% for v2 of http2", "used <*> of <*> for v2 of http2"),
+        ("retry=3 code=503 temp -4", "retry=<*> code=<*> temp <*>"),
     ],
 )
 def test_mask(text, masked):
