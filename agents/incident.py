@@ -41,6 +41,18 @@ class Joined(Record):
     reason: str
 
 
+class Reopened(Record):
+    """An alert of the group fires again so soon, or so often, that it continues this incident; *reason* names why.
+
+    *diagnosed*: there is a diagnosis already, so nothing new is investigated.
+    """
+
+    kind: Literal["reopened"] = "reopened"
+    alert: Alert
+    reason: str
+    diagnosed: bool
+
+
 class AlertResolved(Record):
     """The sender says that the alert is over."""
 
@@ -173,6 +185,7 @@ class PostMortemDrafted(Record):
 Event = Annotated[
     Opened
     | Joined
+    | Reopened
     | AlertResolved
     | Observed
     | Diagnosed
@@ -233,6 +246,8 @@ def advance(now: State, event: Event) -> Step:  # noqa: PLR0911  # one return fo
             return now, [Investigate(), Redraw()]
         case Joined(alert=alert):
             return _joined(now, alert)
+        case Reopened():
+            return _reopened(now, event)
         case AlertResolved():
             return _alert_resolved(now)
         case Diagnosed(diagnosis=diagnosis):
@@ -267,6 +282,13 @@ def _joined(now: State, alert: Alert) -> Step:
     if now.state == "recovered":  # verified as recovered and firing again: a fresh look, in the same thread
         return firing.model_copy(update={"state": "open"}), [Investigate(), Redraw()]
     return firing, [Redraw()]
+
+
+def _reopened(now: State, event: Reopened) -> Step:
+    if now.state != "resolved":
+        return _joined(now, event.alert)
+    firing = now.model_copy(update={"alert_firing": True, "state": "diagnosed" if event.diagnosed else "open"})
+    return firing, [Redraw()] if event.diagnosed else [Investigate(), Redraw()]
 
 
 def _alert_resolved(now: State) -> Step:

@@ -185,8 +185,9 @@ def _row(entry: TimelineEntry) -> Row | None:
     verified = body.get("verification")
     found = body.get("diagnosis")
     sentences = {
-        "opened": f"Alert {name}: incident opened",
-        "joined": f"Alert {name} joined",
+        "opened": f"Alert {name}: incident opened{_reason(body)}",
+        "joined": f"Alert {name} joined{_reason(body)}",
+        "reopened": f"Alert {name} fires again: incident continued{_reason(body)}",
         "alert_resolved": f"Alert {name} resolved",
         "observed": f"First observation: {body.get('line', '')}",
         "diagnosed": f"Diagnosis: {found.get('headline', '') if isinstance(found, dict) else ''}",
@@ -206,6 +207,12 @@ def _row(entry: TimelineEntry) -> Row | None:
     what = sentences.get(entry.kind)
     by = body.get("by")
     return Row(entry.at, by if isinstance(by, str) else "", what) if what else None
+
+
+def _reason(body: dict[str, object]) -> str:
+    """Return the named reason of an intake decision in words: " (same service)"."""
+    reason = str(body.get("reason") or "").replace("_", " ")
+    return f" ({reason})" if reason and reason != "opened" else ""
 
 
 def _bullets(items: tuple[str, ...]) -> str:

@@ -24,6 +24,14 @@ class Alertmanager:
             raise Permanent(f"{tried}: the answer is not a list; is {self.url} an Alertmanager?")
         return [alert for alert in answer if isinstance(alert, dict)]
 
+    async def silences(self) -> list[dict[str, Any]]:
+        """Return every silence it keeps: *status.state* is active, pending or expired; *matchers* are what they match."""
+        tried = "Alertmanager silences"
+        answer = await get_json(self._client, "/api/v2/silences", [], tried)
+        if not isinstance(answer, list):
+            raise Permanent(f"{tried}: the answer is not a list; is {self.url} an Alertmanager?")
+        return [silence for silence in answer if isinstance(silence, dict)]
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()

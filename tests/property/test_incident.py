@@ -63,6 +63,10 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(
         lambda status: incident.Joined(alert=_alert(status), reason="same"), st.sampled_from(["firing", "resolved"])
     ),
+    st.builds(
+        lambda diagnosed: incident.Reopened(alert=_alert("firing"), reason="cooldown", diagnosed=diagnosed),
+        st.booleans(),
+    ),
     st.builds(lambda: incident.AlertResolved(alert=_alert("resolved"))),
     st.builds(lambda suggests: incident.Diagnosed(diagnosis=_diagnosis(suggests=suggests)), st.booleans()),
     st.builds(proposed, ids),
