@@ -41,11 +41,13 @@ def _found(candidate: Candidate) -> tuple[Group, str] | None:
     alert, groups = candidate.alert, candidate.facts.groups
     if candidate.forced:
         return _first([one for one in groups if one.key == candidate.forced], "same_message")
+    if candidate.facts.known:
+        return _first(groups, "same_alert")
     if alert.sender == "person":
         return _first([one for one in groups if one.key == candidate.key], "same_alert")
     told = [one for one in groups if alert.group_key and alert.group_key in one.group_keys]
     ours = [one for one in groups if _open_to(candidate, one)]
-    same = [one for one in ours if one.key == candidate.key or _alike(alert, one.alert)]
+    same = [one for one in ours if is_same(candidate, one)]
     if told or same or alert.group_key:  # a key of Alertmanager's that is new names a group of its own
         return _first(told, "same_group") or _first(same, "same_alert")
     near = [one for one in ours if _near(candidate, one) and not _apart(alert.labels, one.alert.labels)]
@@ -54,6 +56,13 @@ def _found(candidate: Candidate) -> tuple[Group, str] | None:
     return _first(
         [one for one in near if not one.alert.service and _share(alert.labels, one.alert.labels)], "shared_labels"
     )
+
+
+def is_same(candidate: Candidate, group: Group) -> bool:
+    """Say whether a group is about the same alert name and the same service, or namespace where there is no service."""
+    if group.alert.sender == "person" or not _open_to(candidate, group):
+        return group.key == candidate.key
+    return group.key == candidate.key or _alike(candidate.alert, group.alert)
 
 
 def _first(groups: Sequence[Group], why: str) -> tuple[Group, str] | None:

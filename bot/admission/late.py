@@ -17,7 +17,9 @@ def decide(candidate: Candidate) -> Decision | None:
         return None
     if life.status != "resolved" or not candidate.exact or life.ended_at is None or candidate.at > life.ended_at:
         return None
-    known = life.incident_id or (candidate.facts.ended.incident_id if candidate.facts.ended else None)
+    ended = candidate.facts.ended
+    met = ended and ended.started_at <= life.ended_at and candidate.at <= ended.at
+    known = life.incident_id or (ended.incident_id if ended and met else None)
     if known or candidate.facts.groups or not candidate.urgent:
         return Decision("drop", "late", "it was over before this arrived", incident_id=known)
     return Decision("open_over", "late", "it was over before this arrived")

@@ -52,17 +52,19 @@ class Group:
     alert: Alert
     started_at: datetime
     incident_id: int | None = None
+    waiting_id: int | None = None
     state: str = ""
     group_keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The group's last incident, which is over; *at* is when its last alert ended, by the sender's clock if it tells."""
+    """The group's last incident, which is over: from *started_at* to *at*, by the sender's clock if it tells."""
 
     incident_id: int
     key: str
     at: datetime
+    started_at: datetime
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,15 @@ class Quiet:
 class Facts:
     """What is known about an alert's past and its surroundings.
 
-    *member* is the open group this very alert fires in already; *silences_unknown* says why Alertmanager's silences
+    *member* is the open group this very alert fires in already; *known*: the first of *groups* has this alert, firing or
+    not. *silences_unknown* says why Alertmanager's silences
     could not be read.
     """
 
     life: Life | None = None
     member: Group | None = None
     groups: tuple[Group, ...] = ()
+    known: bool = False
     ended: Ended | None = None
     silences: tuple[Quiet, ...] = ()
     silences_unknown: str = ""
@@ -92,7 +96,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One alert at the door. *at* is when it began or ended by the best clock there is; *asked*: a person wants it looked at."""
+    """One alert at the door; *at* is when it began or ended by the best clock there is.
+
+    *asked*: a person wants it looked at. *waited*: it was decided about before, when it came. *exact*: *at* puts reports of
+    this alert in their true order. *forced*: the key of the group that the rest of its message is in.
+    """
 
     alert: Alert
     key: str
@@ -102,6 +110,7 @@ class Candidate:
     facts: Facts = Facts()
     maintenance: tuple[Maintenance, ...] = ()
     asked: bool = False
+    waited: bool = False
     exact: bool = False
     forced: str = ""
 

@@ -1,5 +1,6 @@
 """An alert that is over: it ends in its incident, or leaves the group it waited in."""
 
+from bot.admission.group import is_same
 from bot.admission.model import Candidate, Decision, Group
 
 
@@ -7,7 +8,7 @@ def decide(candidate: Candidate) -> Decision | None:
     """Resolve where the alert is known to fire; the store then says whether others of the incident still do."""
     if candidate.alert.status != "resolved":
         return None
-    member = candidate.facts.member or _same(candidate)
+    member = candidate.facts.member or (None if candidate.facts.known else _same(candidate))
     if member is None:
         life = candidate.facts.life
         said = "resolved_again" if life and life.status == "resolved" else "resolved_unknown"
@@ -18,5 +19,5 @@ def decide(candidate: Candidate) -> Decision | None:
 
 
 def _same(candidate: Candidate) -> Group | None:
-    """Find the incident of a resolved message that names no alert we know by fingerprint: same name and service."""
-    return next((one for one in candidate.facts.groups if one.key in (candidate.forced, candidate.key)), None)
+    """Find the incident of a resolved message whose alert we do not know by fingerprint: same name and service."""
+    return next((one for one in candidate.facts.groups if one.key == candidate.forced or is_same(candidate, one)), None)

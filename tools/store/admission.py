@@ -28,6 +28,11 @@ async def note_life(conn: Connection, fingerprints: Collection[str], values: Map
     await conn.execute(_SQL["note_life"], {**values, "fingerprints": sorted(fingerprints)})
 
 
+async def belongs(conn: Connection, fingerprints: Collection[str], incident_id: int) -> None:
+    """Note which incident an alert that waited has come into."""
+    await conn.execute(_SQL["belongs"], {"fingerprints": sorted(fingerprints), "incident_id": incident_id})
+
+
 async def groups(
     conn: Connection, keys: Collection[str], group_key: str, service: str, fingerprints: Collection[str]
 ) -> list[Row]:
@@ -52,6 +57,12 @@ async def load(conn: Connection, channel: str, service: str, now: datetime) -> R
     """Count what is under way: undiagnosed incidents of the last ten minutes, and all opened within the hour."""
     row = await _one(conn, "load", {"channel": channel, "service": clean(service), "now": now})
     return row or {}
+
+
+async def diagnosed(conn: Connection, incident_id: int) -> bool:
+    """Say whether an incident has ever had a diagnosis."""
+    row = await _one(conn, "diagnosed", {"incident_id": incident_id})
+    return bool(row and row["yes"])
 
 
 async def add_group(conn: Connection, incident_id: int, group_key: str) -> None:

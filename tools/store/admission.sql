@@ -21,6 +21,9 @@ ON CONFLICT (fingerprint) DO UPDATE SET
     ended_at = excluded.ended_at, changes = excluded.changes, incident_id = excluded.incident_id,
     flapping = excluded.flapping, heard_at = excluded.heard_at
 
+-- name: belongs
+UPDATE alert_life SET incident_id = %(incident_id)s WHERE fingerprint = ANY(%(fingerprints)s::text[])
+
 -- name: groups
 SELECT
     i.id AS incident_id, NULL::bigint AS waiting_id, i.group_key AS key, i.alert, i.state ->> 'state' AS state,
@@ -62,7 +65,8 @@ ORDER BY incident_id, waiting_id
 -- name: ended
 SELECT
     i.id AS incident_id, i.group_key AS key,
-    coalesce((SELECT max(l.ended_at) FROM alert_life l WHERE l.incident_id = i.id), i.resolved_at) AS at
+    coalesce((SELECT max(l.ended_at) FROM alert_life l WHERE l.incident_id = i.id), i.resolved_at) AS at,
+    coalesce((SELECT min(l.started_at) FROM alert_life l WHERE l.incident_id = i.id), i.opened_at) AS started_at
 FROM incidents i
 WHERE
     i.resolved_at >= %(since)s
@@ -88,6 +92,9 @@ FROM (
     FROM incidents
     WHERE opened_at > %(now)s::timestamptz - interval '1 hour'
 ) AS recent
+
+-- name: diagnosed
+SELECT EXISTS (SELECT FROM incident_events WHERE incident_id = %(incident_id)s AND kind = 'diagnosed') AS yes
 
 -- name: add_group
 INSERT INTO incident_groups (incident_id, group_key) VALUES (%(incident_id)s, %(group_key)s) ON CONFLICT DO NOTHING
