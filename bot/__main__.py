@@ -141,6 +141,53 @@ def diagnose(
         diagnose.main(common.config, service, alert, as_json=as_json, debug=common.debug)
 
 
+@app.command()
+def parse(
+    ctx: typer.Context,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files of JSON (or JSON lines); - is standard input.")
+    ],
+    sender: Annotated[str, typer.Option(help="Whose it is, for example grafana [default: found by itself].")] = "",
+    service: Annotated[list[str] | None, typer.Option(help="A service that exists; may be given again.")] = None,
+) -> None:
+    """Show what is understood of a Slack message or a webhook body: a JSON array of alerts; needs no settings."""
+    with _readable(ctx) as common:
+        from bot.commands import parse
+
+        parse.main(common.config, files, sender, service or [])
+
+
+@app.command()
+def inspect(
+    ctx: typer.Context,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file", "-f", help="Objects as kubectl prints them, YAML or JSON; - is standard input; repeatable."
+        ),
+    ] = None,
+    context: Annotated[str, typer.Option(help="The kubeconfig's context, for a cluster.")] = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace to look at.")] = "default",
+    every: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look at all namespaces.")] = False,
+    now: Annotated[
+        str, typer.Option(help="Judge as of this time [default: files: their newest time; a cluster: now].")
+    ] = "",
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Also tell what is no problem: unused, wildcards, suspended.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Name what is wrong with Kubernetes objects, of files or of a cluster; exit code 1 when anything is."""
+    with _readable(ctx) as common:
+        from bot.commands import inspect
+
+        if file:
+            raise typer.Exit(inspect.files(file, now, notes=notes, as_json=as_json))
+        where = "" if every else namespace
+        code = inspect.live(common.config, context, where, now, notes=notes, as_json=as_json, debug=common.debug)
+        raise typer.Exit(code)
+
+
 @knowledge.command()
 def sync(
     ctx: typer.Context,

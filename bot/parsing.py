@@ -1,139 +1,105 @@
-"""What the senders' readers share: severities, services, fingerprints, times, and the key two reports meet under.
+"""From what a reader found to an Alert, and from alerts to the key two reports of one trouble meet under.
 
-bot/sources/* call it while reading; bot/intake.py calls `incident_key`, `enrich` and `is_about`. Everything is pure.
+bot/sources/__init__.py calls `alert_of`; intake calls `incident_key`, `enrich` and `is_about`. Everything is pure. The
+words, times and label rules below are bot/reading's; they are named here for those who look for them under one roof.
 """
 
-import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
 
+from bot.reading.facts import Facts
+from bot.reading.text import (
+    MAX_NAME,
+    NAMESPACE_LABELS,
+    SERVICE_LABELS,
+    SEVERITY_LABELS,
+    clean,
+    fingerprint,
+    first_label,
+    is_url,
+    pairs_of,
+    pod_owner,
+    service_among,
+    service_of,
+    text_fingerprint,
+    text_of,
+)
+from bot.reading.times import when
+from bot.reading.words import severity_of, status_of
 from tools.records import Alert, Severity
 
-MAX_NAME, MAX_TEXT, MAX_PAIRS = 200, 4000, 100
-SEVERITY_LABELS = ("severity", "level", "priority", "urgency")
-SERVICE_LABELS = (
-    *("service", "app", "application", "component", "service_name", "app_kubernetes_io_name", "kubernetes_name"),
-    *("deployment", "statefulset", "daemonset", "workload", "created_by_name", "container", "job", "job_name"),
-)
-NAMESPACE_LABELS = ("namespace", "exported_namespace", "kubernetes_namespace", "kube_namespace")
-# The scrape target of an exporter's metric is the exporter; the alert is about what the exporter watches.
-EXPORTERS = ("kube-state-metrics", "node-exporter", "cadvisor", "kubelet", "blackbox-exporter", "kube-rbac-proxy")
-
-_WORDS: dict[Severity, str] = {
-    "critical": "critical crit page fatal emergency disaster high p1 sev1 error",
-    "warning": "warning warn medium moderate average minor p2 p3 sev2 sev3",
-    "info": "info information informational notice low none p4 p5 sev4",
-}
-_SEVERITIES = {word: severity for severity, words in _WORDS.items() for word in words.split()}
-_POD = re.compile(r"(?P<deployment>.+?)(-[a-f0-9]{7,10})?-[a-z0-9]{5}|(?P<set>.+)-\d+")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # Postgres has no room for NUL, UTF-8 none for half a surrogate pair
-
-
-def clean(value: Any) -> Any:
-    """Copy JSON *value* with the characters that a database cannot hold replaced by U+FFFD."""
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {clean(str(key)): clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(item) for item in value]
-    return value
+__all__ = [
+    "MAX_NAME",
+    "SERVICE_LABELS",
+    "SEVERITY_LABELS",
+    "alert_of",
+    "clean",
+    "complete",
+    "enrich",
+    "fingerprint",
+    "incident_key",
+    "is_about",
+    "pairs_of",
+    "pod_owner",
+    "service_of",
+    "severity_of",
+    "status_of",
+    "text_fingerprint",
+    "text_of",
+    "when",
+]
 
 
-def text_of(value: Any, limit: int = MAX_TEXT) -> str:
-    """*value* as text of at most *limit* characters; "" for anything but text and numbers."""
-    if isinstance(value, str):
-        return str(clean(value)).strip()[:limit]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)[:limit]
-    return ""
+def alert_of(facts: Facts, known: Collection[str] = ()) -> Alert:
+    """Make the Alert of *facts*; `missing` names what the sender did not say, also where a guess stands in its place.
 
-
-def pairs_of(value: Any) -> dict[str, str]:
-    """*value* as label pairs; anything else than text and numbers in it is left out."""
-    if not isinstance(value, dict):
-        return {}
-    pairs = ((text_of(key, MAX_NAME), text_of(item)) for key, item in value.items())
-    return dict([(key, item) for key, item in pairs if key and item][:MAX_PAIRS])
-
-
-def fingerprint(labels: Mapping[str, str]) -> str:
-    """Alertmanager's own: 64-bit FNV-1a over name, 0xff, value, 0xff of the labels sorted by name; 16 hex digits.
-
-    Source: prometheus/common model/signature.go, labelSetToFingerprint.
+    A *known* service wins over any other name: first in what was read as the service, then in the labels, then in words.
     """
-    total = 14695981039346656037
-    for name in sorted(labels, key=lambda label: label.encode()):
-        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
-            total = ((total ^ byte) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
-    return f"{total:016x}"
+    labels = facts.labels
+    named = [facts.service, facts.guessed_service]
+    service = service_among(filter(None, named), known) or service_among([*labels.values(), *facts.words], known)
+    told_service = service or facts.service or service_of(labels, known)
+    severity = facts.severity or severity_of([first_label(labels, SEVERITY_LABELS)])
+    told_service, guess = told_service[:MAX_NAME], facts.guessed_service[:MAX_NAME]
+    status = facts.status or "firing"
+    name = facts.name[:MAX_NAME].strip()
+    gaps = {
+        "name": not name,
+        "status": facts.status is None,
+        "service": not told_service,
+        "severity": severity is None,
+        "query": facts.query_expected and not facts.query,
+        "labels": not labels,
+    }
+    return Alert(
+        fingerprint=_print(facts, name, told_service or guess),
+        sender=facts.sender or "unknown",
+        name=name or "unnamed alert",
+        status=status,
+        severity=severity or facts.guessed_severity or "warning",
+        service=told_service or guess,
+        namespace=facts.namespace or first_label(labels, NAMESPACE_LABELS),
+        cluster=facts.cluster or labels.get("cluster", ""),
+        starts_at=facts.starts_at or (facts.at if status == "firing" else None),
+        ends_at=(facts.ends_at or facts.at) if status == "resolved" else None,
+        labels=labels,
+        annotations={key: text for key, text in facts.annotations.items() if text},
+        value=facts.value[:MAX_NAME],
+        query=facts.query,
+        links={kind: link for kind, link in facts.links.items() if is_url(link)},
+        group_key=facts.group_key,
+        missing=tuple(gap for gap, open_ in gaps.items() if open_) + facts.notes,
+    )
 
 
-def text_fingerprint(*parts: str) -> str:
-    """16 hex digits for a sender that gives no labels."""
-    return hashlib.sha256("\xff".join(parts).encode()).hexdigest()[:16]
-
-
-def severity_of(words: Iterable[str]) -> Severity | None:
-    """Return the gravest severity any of *words* names."""
-    found = {_SEVERITIES.get(word.strip(" :*_`.,;!").lower()) for word in words}
-    for severity in ("critical", "warning", "info"):
-        if severity in found:
-            return severity
-    return None
-
-
-def service_among(values: Iterable[str], known: Collection[str]) -> str:
-    """Return the first of *values* that is a known service, or a pod of one."""
-    for value in values:
-        if value in known:
-            return value
-    for value in values:
-        owner = pod_owner(value)
-        if owner in known:
-            return owner
-    return ""
-
-
-def pod_owner(pod: str) -> str:
-    """checkout-7d4b9c6f5-x2x7z and checkout-0 belong to checkout; "" when the name has no such ending."""
-    match = _POD.fullmatch(pod)
-    return (match["deployment"] or match["set"] or "") if match else ""
-
-
-def service_of(labels: Mapping[str, str], known: Collection[str]) -> str:
-    """Return the service that *labels* are about: a known one first, else what a workload label says; "" if none does."""
-    ranked = [labels[name] for name in SERVICE_LABELS if labels.get(name)]
-    own = [value for value in ranked if not value.endswith(EXPORTERS)]
-    pod = labels.get("pod", "")
-    found = service_among([*own, pod], known)
-    if found:
-        return found
-    vague = [labels[name] for name in ("container", "job") if labels.get(name) in own]
-    named = [labels[name] for name in SERVICE_LABELS if labels.get(name) in own and labels[name] not in vague]
-    return next(filter(None, [*named, pod_owner(pod), *vague]), "")
-
-
-def first_label(labels: Mapping[str, str], names: Iterable[str]) -> str:
-    """Return the value of the first of *names* that is set."""
-    return next((labels[name] for name in names if labels.get(name)), "")
-
-
-def when(value: Any) -> datetime | None:
-    """RFC 3339 text, or Unix seconds (text or number), as aware UTC; None for "never" (Go's year 1) and the unreadable."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            found = datetime.fromtimestamp(value, UTC)
-        elif isinstance(value, str) and re.fullmatch(r"\d{9,11}(\.\d+)?", value):
-            found = datetime.fromtimestamp(float(value), UTC)
-        else:
-            found = datetime.fromisoformat(str(value))
-        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return found if found.year > 1970 else None
+def _print(facts: Facts, name: str, service: str) -> str:
+    if facts.own_labels and facts.labels:
+        return fingerprint(facts.labels)
+    if facts.fingerprint:
+        return facts.fingerprint
+    if facts.identity:
+        return text_fingerprint(facts.sender.lower(), facts.identity)
+    return text_fingerprint(facts.sender.lower(), name.lower(), service)
 
 
 def incident_key(alert: Alert) -> str:
@@ -151,15 +117,16 @@ def complete(
 ) -> Alert:
     """Fill in what *alert*'s labels (else the *words* of its text) say, and name what is still `missing`."""
     labels, values = alert.labels, list(words)
-    service = alert.service or service_of(labels, known) or service_among(values, known)
-    severity = severity_of([first_label(labels, SEVERITY_LABELS)]) or severity_of(values)
+    service = service_of(labels, known) or alert.service or service_among(values, known)
+    own: Severity | None = None if "severity" in alert.missing else alert.severity
+    severity = severity_of([first_label(labels, SEVERITY_LABELS)]) or own or severity_of(values)
     namespace = alert.namespace or first_label(labels, NAMESPACE_LABELS)
     gaps = {"service": not service, "severity": severity is None, "query": query_expected and not alert.query}
     kept = [note for note in alert.missing if note not in ("service", "severity", "query")]
     return alert.model_copy(
         update={
             "service": service,
-            "severity": severity or "warning",
+            "severity": severity or alert.severity,
             "namespace": namespace,
             "cluster": alert.cluster or labels.get("cluster", ""),
             "fingerprint": fingerprint(labels) if labels.get("alertname") else alert.fingerprint,
@@ -192,7 +159,9 @@ def enrich(
             "namespace": first_label(labels, NAMESPACE_LABELS) or alert.namespace,
         }
     )
-    return complete(named, known_services, words=() if labels else alert.annotations.get("title", "").split())
+    words = () if labels else alert.annotations.get("title", "").split()
+    done = complete(named, known_services, words=words)
+    return done.model_copy(update={"missing": tuple(gap for gap in done.missing if gap != "labels" or not labels)})
 
 
 def is_about(alert: Alert, labels: Mapping[str, str]) -> bool:
@@ -207,9 +176,3 @@ def is_about(alert: Alert, labels: Mapping[str, str]) -> bool:
     shown = alert.annotations.get("values", "").split()
     words = {word for value in labels.values() for word in value.split()}
     return all(word in words for word in shown)
-
-
-def status_of(text: str) -> Literal["firing", "resolved"]:
-    """Read free text: "resolved" when it says that the trouble is over."""
-    over = r"\b(resolved|recovered|recovery|cleared|closed|back to normal|all clear)\b|(^|\W)OK\b"
-    return "resolved" if re.search(over, text, re.IGNORECASE) else "firing"

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import sources
+from bot.reading.post import Kind, Post
 from bot.sources import Unreadable, read
 from tools.records import Alert
 from tools.registry import plugins
@@ -92,40 +94,53 @@ def alerts_or_refusal(kind: str, payload: object) -> list[Alert]:
 def test_has_the_shape_of_a_reader(name: str) -> None:
     reader = READERS[name]
     assert reader.__doc__
-    assert set(reader.KIND) <= {"slack", "webhook"}
     assert reader.matches.__doc__
     assert reader.parse.__doc__
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_matches_any_json_without_raising(name: str) -> None:
-    @given(payload=st.one_of(SLACK, WEBHOOK, st.dictionaries(st.text(max_size=9), JSON)))
-    def check(payload: dict[str, object]) -> None:
-        assert READERS[name].matches(payload) in (True, False)
+    @given(
+        kind=st.sampled_from(["slack", "webhook"]),
+        payload=st.one_of(SLACK, WEBHOOK, st.dictionaries(st.text(max_size=9), JSON)),
+    )
+    def check(kind: Kind, payload: dict[str, object]) -> None:
+        assert READERS[name].matches(Post(kind, payload)) in (True, False)
 
     check()
 
 
+def reader_and_kind(path: Path) -> tuple[str, Kind]:
+    """A payload's file is called <reader>_<slack or webhook>_<what it shows>.json."""
+    match = re.fullmatch(r"(?P<reader>.+?)_(?P<kind>slack|webhook)_.+", path.stem)
+    assert match, f"{path.name} does not say which reader reads it"
+    assert match["reader"] in READERS
+    return match["reader"], match["kind"]  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: path.stem)
-def test_reads_its_captured_payloads(path: Path) -> None:
-    name = max((reader for reader in READERS if path.stem.startswith(reader)), key=len)
-    body = json.loads(path.read_text())["body"]
-    assert READERS[name].matches(body)
-    others = [
-        other
-        for other in READERS
-        if other not in (name, "generic") and set(READERS[other].KIND) & set(READERS[name].KIND)
+def test_reads_its_payloads(path: Path) -> None:
+    name, kind = reader_and_kind(path)
+    sample = json.loads(path.read_text())
+    alerts = read(kind, sample["body"], sample.get("known", ["payment"]))
+    asked = next(one for one in sources.readers() if READERS[one].matches(Post(kind, sample["body"])))
+    assert asked == name
+    told = [
+        alert.model_dump(mode="json", include=set(want)) for alert, want in zip(alerts, sample["alerts"], strict=True)
     ]
-    assert not [other for other in others if READERS[other].matches(body)]
-    alerts = READERS[name].parse(body, {"payment"})
-    assert [(alert.name, alert.service, alert.severity) for alert in alerts] == [
-        ("HighErrorRate", "payment", "critical")
-    ]
+    assert told == sample["alerts"]
+    assert read(kind, sample["body"], sample.get("known", ["payment"]), sender=name) == alerts
 
 
-def test_every_sender_but_the_generic_one_has_a_payload() -> None:
-    named = {max((reader for reader in READERS if path.stem.startswith(reader)), key=len) for path in PAYLOADS}
-    assert named == set(READERS) - {"generic"}
+@pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: path.stem)
+def test_no_two_readers_claim_a_payload(path: Path) -> None:
+    name, kind = reader_and_kind(path)
+    post = Post(kind, json.loads(path.read_text())["body"])
+    assert [one for one in READERS if one not in (name, "generic", "person") and READERS[one].matches(post)] == []
+
+
+def test_every_reader_has_a_payload() -> None:
+    assert {reader_and_kind(path)[0] for path in PAYLOADS} >= set(READERS) - {"generic", "person"}
 
 
 @given(payload=st.one_of(SLACK, st.dictionaries(st.text(max_size=9), JSON), JSON))

@@ -65,6 +65,7 @@ def test_webhook_carries_query_times_and_runbook() -> None:
 def test_webhook_keeps_the_readable_alerts_of_a_broken_list() -> None:
     (alert,) = read("webhook", {"alerts": [7, {"labels": {"alertname": "A"}}, None], "truncatedAlerts": 3})
     assert alert.missing == (
+        "status",
         "service",
         "severity",
         "query",
@@ -125,7 +126,7 @@ def test_what_alertmanagers_own_text_list_template_prints() -> None:
 
 
 def test_what_the_title_cannot_say_is_named() -> None:
-    assert slack("[FIRING:1] TargetDown (demo dead)").missing == ("service", "severity", "query")
+    assert slack("[FIRING:1] TargetDown (demo dead)").missing == ("service", "severity", "query", "labels")
 
 
 def test_a_message_is_about_the_alert_whose_labels_it_shows() -> None:

@@ -15,8 +15,8 @@ def test_a_bots_message_is_read_as_far_as_it_goes() -> None:
     (alert,) = read("slack", message, {"checkout"})
     assert alert.sender == "Datadog"
     assert (alert.service, alert.namespace, alert.status) == ("checkout", "shop", "firing")
-    assert alert.links == {"link1": "http://dd/1"}
-    assert alert.missing == ("severity", "query", "labels")
+    assert alert.links == {"open": "http://dd/1"}
+    assert alert.missing == ("severity", "query")
 
 
 def test_a_person_is_named_as_the_sender() -> None:
