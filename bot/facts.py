@@ -100,14 +100,15 @@ async def gather(
     known = [group for row, group in found if row["known"]]
     others = [group for row, group in found if not row["known"]]
     back = max(grouping.cooldown_seconds, grouping.flapping_minutes * 60, grouping.window_minutes * 60)
-    ended = await admission.ended(conn, keys, alert.group_key, prints, now - timedelta(seconds=back))
+    since = now - timedelta(seconds=back)
+    ended = await admission.ended(conn, keys, alert.group_key, alert.service, prints, since)
     own = [Quiet(f"silence {one.id}", parse(one.matchers)) for one in await silences.active(conn, now)]
     return Facts(
         life=_life(past) if past else None,
         member=next((group for row, group in found if row["member"]), None),
         groups=(*known, *others),
         known=bool(known),
-        ended=Ended(ended["incident_id"], ended["key"], ended["at"], ended["started_at"]) if ended else None,
+        ended=tuple(_ended(row) for row in ended),
         silences=(*own, *foreign[0]),
         silences_unknown=foreign[1],
     )
@@ -123,6 +124,11 @@ def _group(row: Mapping[str, Any]) -> Group:
         state=row["state"],
         group_keys=frozenset(row["group_keys"]),
     )
+
+
+def _ended(row: Mapping[str, Any]) -> Ended:
+    alert = Alert.model_validate(row["alert"])
+    return Ended(row["incident_id"], row["key"], row["at"], row["started_at"], alert, row["same"])
 
 
 def _life(row: Mapping[str, Any]) -> Life:

@@ -2,13 +2,17 @@
 
 from datetime import timedelta
 
+from bot.admission.group import last, overlapping
 from bot.admission.model import Candidate, Decision
 
 
 def decide(candidate: Candidate) -> Decision | None:
     """Continue the incident that ended less than `cooldown_seconds` before this alert began, or while it fired already."""
-    ended, cooldown = candidate.facts.ended, timedelta(seconds=candidate.grouping.cooldown_seconds)
-    if ended is None or candidate.asked or candidate.at > ended.at + cooldown:
+    if candidate.asked:
         return None
-    reason = "overlaps" if candidate.at <= ended.at else "cooldown"
-    return Decision("reopen", reason, incident_id=ended.incident_id)
+    met, ended = overlapping(candidate), last(candidate)
+    if met:
+        return Decision("reopen", "overlaps", incident_id=met.incident_id)
+    if ended and candidate.at <= ended.at + timedelta(seconds=candidate.grouping.cooldown_seconds):
+        return Decision("reopen", "cooldown", incident_id=ended.incident_id)
+    return None

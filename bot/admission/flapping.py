@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.admission.group import choose
+from bot.admission.group import choose, last
 from bot.admission.model import Candidate, Decision
 
 
@@ -20,7 +20,7 @@ def decide(candidate: Candidate) -> Decision | None:
     if candidate.asked or not flaps(candidate):
         return None
     times = len(candidate.facts.life.changes) + 1 if candidate.facts.life else 1
-    home, ended = choose(candidate), candidate.facts.ended
+    home, ended = choose(candidate), last(candidate)
     if home and home.incident_id is not None:
         return Decision("join", "flapping", f"{times} changes", group=home)
     if ended and home is None:

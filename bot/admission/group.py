@@ -5,9 +5,9 @@ delay of deliveries do not change it: see tests/property/test_grouping.py for th
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from bot.admission.model import Candidate, Decision, Group
+from bot.admission.model import Candidate, Decision, Ended, Group
 from tools.records import Alert
 
 # Two alerts that disagree on one of these are about different places.
@@ -63,6 +63,26 @@ def is_same(candidate: Candidate, group: Group) -> bool:
     if group.alert.sender == "person" or not _open_to(candidate, group):
         return group.key == candidate.key
     return group.key == candidate.key or _alike(candidate.alert, group.alert)
+
+
+def last(candidate: Candidate) -> Ended | None:
+    """Return the last incident of this very alert or group that is over."""
+    return next((one for one in candidate.facts.ended if one.same), None)
+
+
+def overlapping(candidate: Candidate, until: datetime | None = None) -> Ended | None:
+    """Return an incident, over when this arrived, that was under way when the alert began (and until it ended)."""
+    for one in candidate.facts.ended:
+        met = candidate.at <= one.at and (until is None or one.started_at <= until)
+        if met and (one.same or (candidate.exact and _akin(candidate, one))):
+            return one
+    return None
+
+
+def _akin(candidate: Candidate, ended: Ended) -> bool:
+    group = Group(ended.key, ended.alert, ended.started_at)
+    apart = _apart(candidate.alert.labels, ended.alert.labels)
+    return not candidate.alert.group_key and _near(candidate, group) and not apart
 
 
 def _first(groups: Sequence[Group], why: str) -> tuple[Group, str] | None:

@@ -3,6 +3,7 @@
 Reports of one alert may be delivered in any order; an episode counts once whichever of them comes first.
 """
 
+from bot.admission.group import overlapping
 from bot.admission.model import Candidate, Decision
 
 
@@ -17,9 +18,8 @@ def decide(candidate: Candidate) -> Decision | None:
         return None
     if life.status != "resolved" or not candidate.exact or life.ended_at is None or candidate.at > life.ended_at:
         return None
-    ended = candidate.facts.ended
-    met = ended and ended.started_at <= life.ended_at and candidate.at <= ended.at
-    known = life.incident_id or (ended.incident_id if ended and met else None)
+    met = overlapping(candidate, life.ended_at)
+    known = life.incident_id or (met.incident_id if met else None)
     if known or candidate.facts.groups or not candidate.urgent:
         return Decision("drop", "late", "it was over before this arrived", incident_id=known)
     return Decision("open_over", "late", "it was over before this arrived")

@@ -59,12 +59,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Ended:
-    """The group's last incident, which is over: from *started_at* to *at*, by the sender's clock if it tells."""
+    """An incident that is over: from *started_at* to *at*, by the sender's clock if it tells.
+
+    *same*: it was of this very alert or group; else of another alert of the service.
+    """
 
     incident_id: int
     key: str
     at: datetime
     started_at: datetime
+    alert: Alert
+    same: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Facts:
     member: Group | None = None
     groups: tuple[Group, ...] = ()
     known: bool = False
-    ended: Ended | None = None
+    ended: tuple[Ended, ...] = ()
     silences: tuple[Quiet, ...] = ()
     silences_unknown: str = ""
 

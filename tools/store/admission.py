@@ -42,10 +42,16 @@ async def groups(
 
 
 async def ended(
-    conn: Connection, keys: Collection[str], group_key: str, fingerprints: Collection[str], since: datetime
-) -> Row | None:
-    """Return the group's last incident that was over at *since* or later."""
-    return await _one(conn, "ended", _which(keys, group_key, fingerprints) | {"since": since})
+    conn: Connection,
+    keys: Collection[str],
+    group_key: str,
+    service: str,
+    fingerprints: Collection[str],
+    since: datetime,
+) -> list[Row]:
+    """Return incidents that were over at *since* or later: *same*, of this alert or group; else of its service."""
+    values = _which(keys, group_key, fingerprints) | {"service": clean(service), "since": since}
+    return list(await (await conn.execute(_SQL["ended"], values)).fetchall())
 
 
 def _which(keys: Collection[str], group_key: str, fingerprints: Collection[str]) -> dict[str, Any]:

@@ -63,20 +63,21 @@ WHERE
 ORDER BY incident_id, waiting_id
 
 -- name: ended
-SELECT
-    i.id AS incident_id, i.group_key AS key,
-    coalesce((SELECT max(l.ended_at) FROM alert_life l WHERE l.incident_id = i.id), i.resolved_at) AS at,
-    coalesce((SELECT min(l.started_at) FROM alert_life l WHERE l.incident_id = i.id), i.opened_at) AS started_at
-FROM incidents i
-WHERE
-    i.resolved_at >= %(since)s
-    AND (
+SELECT * FROM (
+    SELECT
+        i.id AS incident_id, i.group_key AS key, i.alert, i.resolved_at,
+        coalesce((SELECT max(l.ended_at) FROM alert_life l WHERE l.incident_id = i.id), i.resolved_at) AS at,
+        coalesce((SELECT min(l.started_at) FROM alert_life l WHERE l.incident_id = i.id), i.opened_at) AS started_at,
         md5(i.group_key) = ANY(%(hashes)s::text[])
         OR i.id IN (SELECT g.incident_id FROM incident_groups g WHERE md5(g.group_key) = md5(%(group_key)s))
         OR i.id IN (SELECT a.incident_id FROM incident_alerts a WHERE a.fingerprint = ANY(%(fingerprints)s::text[]))
-    )
-ORDER BY i.resolved_at DESC, i.id DESC
-LIMIT 1
+            AS same
+    FROM incidents i
+    WHERE i.resolved_at >= %(since)s AND i.alert ->> 'sender' <> 'person'
+) AS past
+WHERE same OR (past.alert ->> 'service' = %(service)s AND %(service)s <> '')
+ORDER BY resolved_at DESC, incident_id DESC
+LIMIT 10
 
 -- name: load
 SELECT
