@@ -1,4 +1,4 @@
-"""From a raw event to an incident: keep it, read it, learn its labels, open or join, or say why not.
+"""From a raw event to alerts: keep it, read it, hand each alert to admission (bot/admit.py), or say why not.
 
 `receive` runs before Slack or a webhook is acknowledged (bot/slack.py's middleware, bot/web.py); `process` is the job
 that the same transaction defers.
@@ -6,22 +6,22 @@ that the same transaction defers.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from agents.incident import AlertResolved, Event, Joined, Noted, Opened
+from agents.incident import Noted
+from bot.admission.model import Place
+from bot.admit import Admission
 from bot.channels import Channels
+from bot.facts import ForeignSilences
 from bot.labels import Labels
-from bot.lifecycle import SYSTEM, Lifecycle
+from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
-from bot.parsing import incident_key
 from bot.policy import Policy
 from bot.sources import Kind, Unreadable, read
 from tools.records import Alert, Incident
-from tools.store import aliases, inbox, incidents
-from tools.store.db import Connection
+from tools.store import inbox, incidents
 
 log = structlog.get_logger()
 
@@ -30,20 +30,18 @@ _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _NOT_NEW = frozenset({"message_changed", "message_deleted", "channel_join", "channel_leave", "channel_topic"})
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where an alert was read ("" when it came by webhook): its Slack channel, message, and who asked."""
-
-    channel: str = ""
-    ts: str = ""
-    user: str = ""
-
-
 class Intake:
-    """Reads what arrives; *say(channel, thread_ts, key, text)* posts one sentence, once per key."""
+    """Reads what arrives; *say(channel, thread_ts, key, text)* posts one sentence, once per key; *foreign*: Alertmanager's silences."""
 
     def __init__(
-        self, life: Lifecycle, policy: Policy, channels: Channels, labels: Labels, say: Say, metrics: Metrics
+        self,
+        life: Lifecycle,
+        policy: Policy,
+        channels: Channels,
+        labels: Labels,
+        say: Say,
+        metrics: Metrics,
+        foreign: ForeignSilences | None = None,
     ) -> None:
         self._life = life
         self._policy = policy
@@ -51,6 +49,7 @@ class Intake:
         self._labels = labels
         self._say = say
         self._metrics = metrics
+        self.admission = Admission(life, policy, channels, labels, metrics, foreign or ForeignSilences(None))
 
     async def receive(self, event_id: str, kind: str, payload: Mapping[str, Any]) -> bool:
         """Keep a raw event and defer its reading, in one transaction; False when *event_id* was seen before."""
@@ -105,8 +104,8 @@ class Intake:
         # One message has one thread, so its alerts are one incident; firing ones first, they may open it.
         key, incident = "", None
         for alert in sorted(alerts, key=lambda one: one.status):
-            incident = await self.admit(alert, place, key) or incident
-            key = incident.group_key if incident else ""
+            admitted = await self.admission.admit(alert, place, key)
+            key, incident = admitted.group_key or key, admitted.incident or incident
         return incident
 
     async def question(self, text: str, place: Place, request_id: str) -> Incident | None:
@@ -122,44 +121,8 @@ class Intake:
         return read(kind, payload, await self._labels.services())
 
     async def admit(self, alert: Alert, place: Place, group_key: str = "") -> Incident | None:
-        """Open an incident for *alert*, join the open one of its group, or resolve it; None when there is none."""
-        known = await self._labels.known(alert)
-        prints = {alert.fingerprint, known.fingerprint}
-        own = known.group_key if known.sender == "person" else incident_key(known)
-        async with self._life.db.transaction() as conn:
-            key = group_key or await aliases.group_of(conn, prints) or own
-            if known.status == "resolved":
-                return await self._resolve(conn, key, known, prints)
-            return await self._open(conn, key, known, place, prints)
-
-    async def _resolve(self, conn: Connection, key: str, alert: Alert, prints: set[str]) -> Incident | None:
-        incident = await incidents.find_open(conn, key)
-        if incident is None:
-            log.info("resolved_without_incident", group_key=key, alert=alert.name)
-            return None
-        await incidents.lock(conn, incident.id)
-        if await aliases.resolve(conn, incident.id, prints):
-            await self._life.record_on(conn, incident.id, Joined(alert=alert, reason="another alert still fires"))
-        else:
-            await self._life.record_on(conn, incident.id, AlertResolved(alert=alert))
-        return incident
-
-    async def _open(self, conn: Connection, key: str, alert: Alert, place: Place, prints: set[str]) -> Incident:
-        channel = place.channel or await self._channels.id_of(self._policy.channel_of(alert.service))
-        now, ts = self._life.clock(), place.ts
-        owner = await incidents.by_thread(conn, channel, ts) if ts else None
-        if owner and owner.group_key != key:  # a thread belongs to one incident: join it, or start another thread
-            key, ts = (key, "") if owner.resolved_at else (owner.group_key, ts)
-        incident, opened = await incidents.open_or_join(conn, key, alert, channel, ts, now)
-        await aliases.remember(conn, incident.id, alert.fingerprint, prints)
-        actor = place.user or SYSTEM
-        event: Event = (
-            Opened(alert=alert, reason="the first alert of its group")
-            if opened
-            else Joined(alert=alert, reason="an incident of its group is open")
-        )
-        await self._life.record_on(conn, incident.id, event, actor)
-        return incident
+        """Decide about one alert (bot/admit.py); return its incident, None when it has none (yet)."""
+        return (await self.admission.admit(alert, place, group_key)).incident
 
     async def _note(self, event: Mapping[str, Any], channel: str, thread: str, ts: str) -> None:
         """Keep what people say in an incident's thread: the post-mortem is written from it."""

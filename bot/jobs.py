@@ -45,6 +45,8 @@ class Jobs:
         """Hand every step to the queue under the name it is deferred by."""
         queue.task("intake", self.intake.process)
         queue.task("investigate", self.investigate)
+        queue.task("open_group", self.intake.admission.open_group)
+        queue.task("say", self.thread.say)
         queue.task("plan", self.approvals.plan)
         queue.task("run", self.approvals.run)
         queue.task("verify", self.approvals.verify)

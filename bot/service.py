@@ -23,6 +23,7 @@ from bot import toolbox
 from bot.approvals import Approvals
 from bot.base import Base
 from bot.channels import Channels, Groups
+from bot.facts import ForeignSilences
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
 from bot.labels import Labels
@@ -41,6 +42,7 @@ from tools.queue import Queue
 log = structlog.get_logger()
 KEPT_EVENTS = frozenset({"message", "app_mention"})
 EXPIRY_EVERY_S = 5.0
+SWEEP_EVERY_S = 30.0
 WORKERS_BESIDE_INVESTIGATIONS = 8
 
 
@@ -78,7 +80,8 @@ class Service:
             deciders=lambda proposal: policy.approvers_of(policy.service_of_target(proposal.params)),
             default_channel=policy.channels.default,
         )
-        self._intake = Intake(life, policy, self._channels, labels, thread.say, self._metrics)
+        foreign = ForeignSilences(parts.sources.alertmanager)
+        self._intake = Intake(life, policy, self._channels, labels, thread.say, self._metrics, foreign)
         self._approvals = Approvals(
             life,
             policy,
@@ -112,7 +115,12 @@ class Service:
 
         *ready* is called once, when events can be handled.
         """
-        clock = scheduler({"expire": (EXPIRY_EVERY_S, self._approvals.expire)})
+        clock = scheduler(
+            {
+                "expire": (EXPIRY_EVERY_S, self._approvals.expire),
+                "sweep": (SWEEP_EVERY_S, self._intake.admission.sweep),
+            }
+        )
         concurrency = self._parts.settings.policy.budgets.concurrent + WORKERS_BESIDE_INVESTIGATIONS
         web = asyncio.create_task(self._web.serve(sockets=[_listen(self._parts.settings)]), name="web")
         worker = asyncio.create_task(self._queue.run_worker(concurrency), name="worker")

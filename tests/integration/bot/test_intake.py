@@ -11,13 +11,15 @@ from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.policy import Channels as ChannelPolicy
 from bot.policy import Policy, Service
+from bot.policy_intake import Grouping
 from tools.queue import Queue
 from tools.records import Alert
-from tools.store import inbox, incidents
+from tools.store import decisions, inbox, incidents
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 POLICY = Policy(
-    channels=ChannelPolicy(watch=("alerts",), default="alerts"), services={"payment": Service(namespace="shop")}
+    channels=ChannelPolicy(watch=("alerts",), default="alerts"), services={"payment": Service(namespace="shop")},
+    grouping=Grouping(debounce_seconds=0),
 )
 
 
@@ -119,7 +121,10 @@ async def test_the_slack_message_and_the_webhook_of_one_alert_meet_in_one_incide
     body = {"version": "4", "status": "firing", "groupKey": "k", "alerts": [alert], "receiver": "w"}
     await deliver(intake, "w1", body, kind="webhook")
     (incident,) = await all_incidents(db)
-    assert await kinds(db, incident.id) == ["opened", "joined"]
+    assert await kinds(db, incident.id) == ["opened"]
+    async with db.connection() as conn:
+        counts, _ = await decisions.of_incident(conn, incident.id)
+    assert counts == {"opened": 1, "repeated": 1}
 
 
 async def test_a_title_without_a_service_is_still_matched_when_it_resolves(db, intake, labels):
