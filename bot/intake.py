@@ -15,6 +15,7 @@ from bot.admission.model import Place
 from bot.admit import Admission
 from bot.channels import Channels
 from bot.facts import ForeignSilences
+from bot.inbox import Inbox
 from bot.labels import Labels
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
@@ -44,6 +45,7 @@ class Intake:
         foreign: ForeignSilences | None = None,
     ) -> None:
         self._life = life
+        self._inbox = Inbox(life.db, life.queue)
         self._policy = policy
         self._channels = channels
         self._labels = labels
@@ -53,11 +55,7 @@ class Intake:
 
     async def receive(self, event_id: str, kind: str, payload: Mapping[str, Any]) -> bool:
         """Keep a raw event and defer its reading, in one transaction; False when *event_id* was seen before."""
-        async with self._life.db.transaction() as conn:
-            new = await inbox.put(conn, event_id, kind, payload)
-            if new:
-                await self._life.queue.defer(conn, "intake", event_id=event_id)
-        return new
+        return await self._inbox.receive(event_id, kind, payload)
 
     async def process(self, event_id: str) -> None:
         """Read one kept event; what nobody can read stays in the inbox with the reason."""

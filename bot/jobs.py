@@ -13,11 +13,12 @@ from agents.incident import Diagnosed, LessonKept, Observed
 from agents.knowledge import lesson_from
 from agents.ports import Investigation, Progress
 from bot.approvals import Approvals
+from bot.inbox import reader
 from bot.intake import Intake
 from bot.lifecycle import SYSTEM, Lifecycle
 from bot.metrics import Metrics
 from bot.thread import Thread
-from tools.queue import Queue
+from tools.queue import INVESTIGATE, SLACK, Queue
 from tools.records import Alert, Evidence
 from tools.store import evidence as evidences
 from tools.store import incidents
@@ -43,15 +44,16 @@ class Jobs:
 
     def register(self, queue: Queue) -> None:
         """Hand every step to the queue under the name it is deferred by."""
-        queue.task("intake", self.intake.process)
-        queue.task("investigate", self.investigate)
-        queue.task("open_group", self.intake.admission.open_group)
-        queue.task("say", self.thread.say)
+        queue.task("intake", self.intake.process, patient=True)
+        queue.task("read_many", reader(self.life.db, queue, self.intake.process), patient=True)
+        queue.task("investigate", self.investigate, lane=INVESTIGATE)
+        queue.task("open_group", self.intake.admission.open_group, patient=True)
+        queue.task("say", self.thread.say, patient=True, lane=SLACK)
         queue.task("plan", self.approvals.plan)
         queue.task("run", self.approvals.run)
         queue.task("verify", self.approvals.verify)
         queue.task("remember", self.remember)
-        queue.task("redraw", self.thread.redraw)
+        queue.task("redraw", self.thread.redraw, patient=True, lane=SLACK)
 
     async def investigate(self, incident_id: int) -> None:
         """Gather, rank, recall and diagnose; the first telling fact is put on record while the rest goes on."""

@@ -72,7 +72,8 @@ class Lifecycle:
                 name = type(command).__name__.lower()
                 await self.queue.defer(conn, name, lock=f"incident:{incident_id}", incident_id=incident_id)
             case Redraw():
-                await self.queue.defer(conn, "redraw", lock=f"thread:{incident_id}", incident_id=incident_id)
+                thread = f"thread:{incident_id}"  # one that waits to start will show this too
+                await self.queue.defer(conn, "redraw", lock=thread, queueing_lock=thread, incident_id=incident_id)
             case Run(proposal_id=proposal_id):
                 await self.queue.defer(conn, "run", lock=f"run:{proposal_id}", proposal_id=proposal_id)
             case Verify(proposal_id=proposal_id):

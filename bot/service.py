@@ -37,13 +37,13 @@ from bot.thread import Thread
 from bot.web import Doors, Part, create_app
 from bot.webapi import call, open_client
 from tools.errors import Permanent, Temporary, TocsinError
-from tools.queue import Queue
+from tools.queue import INVESTIGATE, SLACK, WORK, Queue
 
 log = structlog.get_logger()
 KEPT_EVENTS = frozenset({"message", "app_mention"})
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
-WORKERS_BESIDE_INVESTIGATIONS = 8
+WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class Service:
                 "sweep": (SWEEP_EVERY_S, self._intake.admission.sweep),
             }
         )
-        concurrency = self._parts.settings.policy.budgets.concurrent + WORKERS_BESIDE_INVESTIGATIONS
+        rooms = {WORK: WORKERS, SLACK: WORKERS, INVESTIGATE: self._parts.settings.policy.budgets.concurrent}
         web = asyncio.create_task(self._web.serve(sockets=[_listen(self._parts.settings)]), name="web")
-        worker = asyncio.create_task(self._queue.run_worker(concurrency), name="worker")
+        worker = asyncio.create_task(self._queue.run_worker(rooms), name="worker")
         waiter = asyncio.create_task(stop.wait(), name="stop")
         try:
             if self._socket:

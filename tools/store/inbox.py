@@ -29,11 +29,15 @@ async def put(conn: Connection, event_id: str, kind: str, payload: Any) -> bool:
 
 async def put_many(conn: Connection, events: Sequence[tuple[str, str, Any]]) -> set[str]:
     """Keep a batch of (event_id, kind, payload) in one statement; return the ids not seen before."""
-    values = {
-        "event_ids": [clean(event_id) for event_id, _, _ in events],
-        "kinds": [clean(kind) for _, kind, _ in events],
-        "payloads": [to_json(payload) for _, _, payload in events],
-    }
+    return await put_texts(
+        conn, [(clean(event_id), clean(kind), to_json(payload)) for event_id, kind, payload in events]
+    )
+
+
+async def put_texts(conn: Connection, events: Sequence[tuple[str, str, str]]) -> set[str]:
+    """Do what put_many does for payloads that are JSON text already, and strings that are clean."""
+    ids, kinds, payloads = zip(*events, strict=True) if events else ((), (), ())
+    values = {"event_ids": list(ids), "kinds": list(kinds), "payloads": list(payloads)}
     return {row["event_id"] for row in await (await conn.execute(_SQL["put_many"], values)).fetchall()}
 
 

@@ -54,7 +54,7 @@ class Diary:
 
 @contextlib.asynccontextmanager
 async def working(queue: Queue, grace_s: float = 5.0) -> AsyncIterator[None]:
-    worker = asyncio.create_task(queue.run_worker(concurrency=5, grace_s=grace_s))
+    worker = asyncio.create_task(queue.run_worker({"default": 5}, grace_s=grace_s))
     try:
         yield
     finally:
@@ -227,7 +227,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(db: Database, queue: Que
     queue.task("note", diary.note)
     await _defer(db, queue, "note", n=1)
     async with db.transaction() as conn:
-        await conn.execute("UPDATE procrastinate_jobs SET status = 'doing', attempts = 5")
+        await conn.execute("UPDATE procrastinate_jobs SET status = 'doing', attempts = 10")
     async with working(queue):
         counts = await _settled(queue)
     assert (counts["failed"], diary.seen) == (1, [])
