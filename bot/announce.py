@@ -68,5 +68,6 @@ class Announcements:
 
     async def _say(self, conn: Connection, channel: str, thread_ts: str, key: str, text: str) -> None:
         if channel:
-            args = {"channel": channel, "thread_ts": thread_ts, "key": key, "text": text}
-            await self.life.queue.defer(conn, "say", lock=f"say:{key}", **args)
+            await self.life.queue.defer(
+                conn, "say", lock=f"say:{key}", channel=channel, thread_ts=thread_ts, key=key, text=text
+            )

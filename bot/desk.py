@@ -8,7 +8,10 @@ thread already says everything. Ids come from buttons and forms, so an implement
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
+from bot.previews import Preview
 from tools.records import Case, TimelineEntry
+from tools.store.decisions import Day, Decided
+from tools.store.silences import Silence
 
 
 class Desk(Protocol):
@@ -69,6 +72,37 @@ class Desk(Protocol):
 
     async def why(self, incident_id: int) -> list[TimelineEntry]:
         """Read the record of one incident, oldest row first; empty when there is no such incident."""
+        ...
+
+    async def decided(self, incident_id: int) -> Mapping[str, int]:
+        """Count, by named reason, what was decided about the alerts of one incident."""
+        ...
+
+    async def decided_about(self, name: str) -> Sequence[Decided]:
+        """Read the newest decisions about alerts of this name, newest first."""
+        ...
+
+    async def stats(self, days: int) -> Sequence[Day]:
+        """Read the noise figures of the last *days* UTC days that have any, newest first."""
+        ...
+
+    async def silence(self, matchers: str, duration: str, comment: str, user: str, *, team: str, channel: str) -> str:
+        """Silence alerts, as *user* wrote it; the sentence says what is silenced until when.
+
+        Raises bot.silencing.BadField when a field cannot be used, or the person may not.
+        """
+        ...
+
+    async def silence_preview(self, matchers: str) -> Preview:
+        """Say what these matchers would have hidden in the last 24 h; raises bot.silencing.BadField."""
+        ...
+
+    async def silences(self) -> Sequence[Silence]:
+        """List the silences in force."""
+        ...
+
+    async def expire_silence(self, silence_id: int, user: str, *, team: str, channel: str) -> str:
+        """End a silence now; the sentence says so, or why not."""
         ...
 
     async def known_services(self) -> Sequence[str]:

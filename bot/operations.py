@@ -1,34 +1,46 @@
 """What people ask from Slack, done: the implementation of bot/desk.py over the record; put together by bot/compose.py."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, timedelta
 from typing import Literal
 
 from agents.incident import LessonKept, PostMortemDrafted
 from bot import postmortem
+from bot.admission.model import Place
 from bot.approvals import Approvals
-from bot.intake import Intake, Place, asked
+from bot.intake import Intake, asked
 from bot.labels import Labels
 from bot.lifecycle import Lifecycle
+from bot.previews import Preview
 from bot.rights import Presser
+from bot.silencing import Silencer
 from bot.sources import Unreadable
 from tools.errors import Permanent
 from tools.records import Case, Lesson, TimelineEntry
-from tools.store import incidents
+from tools.store import decisions, incidents
 from tools.store.db import NotFound
 from tools.store.knowledge import KnowledgeStore
+from tools.store.silences import Silence
 
 
 class Operations:
     """Implements bot.desk.Desk."""
 
     def __init__(
-        self, life: Lifecycle, intake: Intake, approvals: Approvals, labels: Labels, knowledge: KnowledgeStore
+        self,
+        life: Lifecycle,
+        intake: Intake,
+        approvals: Approvals,
+        labels: Labels,
+        knowledge: KnowledgeStore,
+        silencer: Silencer,
     ) -> None:
         self._life = life
         self._intake = intake
         self._approvals = approvals
         self._labels = labels
         self._knowledge = knowledge
+        self._silencer = silencer
 
     async def diagnose(self, service: str, channel: str, user: str, request_id: str) -> str:
         """Open an incident for *service*; its thread starts in *channel*."""
@@ -126,6 +138,38 @@ class Operations:
         """Read the record of one incident, oldest row first."""
         case = await self.case(incident_id)
         return list(case.timeline) if case else []
+
+    async def decided(self, incident_id: int) -> Mapping[str, int]:
+        """Count what was decided about the alerts of one incident."""
+        async with self._life.db.connection() as conn:
+            return (await decisions.of_incident(conn, incident_id))[0]
+
+    async def decided_about(self, name: str) -> Sequence[decisions.Decided]:
+        """Read the newest decisions about alerts of this name."""
+        async with self._life.db.connection() as conn:
+            return await decisions.of_name(conn, name)
+
+    async def stats(self, days: int) -> Sequence[decisions.Day]:
+        """Read the noise figures of the last *days* UTC days."""
+        today = self._life.clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        async with self._life.db.connection() as conn:
+            return await decisions.days(conn, today - timedelta(days=days - 1))
+
+    async def silence(self, matchers: str, duration: str, comment: str, user: str, *, team: str, channel: str) -> str:
+        """Silence alerts and tell the channel."""
+        return await self._silencer.add(matchers, duration, comment, user, team=team, channel=channel)
+
+    async def silence_preview(self, matchers: str) -> Preview:
+        """Say what these matchers would have hidden in the last 24 h."""
+        return await self._silencer.preview(matchers)
+
+    async def silences(self) -> Sequence[Silence]:
+        """List the silences in force."""
+        return await self._silencer.active()
+
+    async def expire_silence(self, silence_id: int, user: str, *, team: str, channel: str) -> str:
+        """End a silence now."""
+        return await self._silencer.expire(silence_id, user, team=team, channel=channel)
 
     async def known_services(self) -> Sequence[str]:
         """Name the services of policy and cluster, in alphabetical order."""

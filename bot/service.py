@@ -32,6 +32,7 @@ from bot.metrics import Metrics
 from bot.operations import Operations
 from bot.schedule import scheduler
 from bot.settings import Settings
+from bot.silencing import Silencer
 from bot.slack import SocketConnection, build_app
 from bot.thread import Thread
 from bot.web import Doors, Part, create_app
@@ -95,7 +96,8 @@ class Service:
         Jobs(life, self._intake, self._approvals, investigate, parts.knowledge, thread, room, self._metrics).register(
             self._queue
         )
-        desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge)
+        silencer = Silencer(life, policy, self._channels, Groups(client).members, me.team)
+        desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge, silencer)
         app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [self._keep])
         by_socket = settings.slack_mode == "socket"
         token = settings.slack_app_token.get_secret_value()

@@ -16,7 +16,9 @@ HELP = """\
 *What I can do*
 • `/diagnose &lt;service&gt;`: look at a service now.
 • `/tocsin status`: what is open now.
-• `/tocsin why &lt;incident&gt;`: every step on record for an incident.
+• `/tocsin why &lt;incident&gt;`: every step on record for an incident. `/tocsin why &lt;alert&gt;`: what became of an alert.
+• `/tocsin silence`: silence alerts for a while. `/tocsin silences`: what is silenced.
+• `/tocsin stats`: alerts in, incidents out, and what was suppressed.
 • The menu of any message, *Diagnose this*: read that message as an alert.
 • In an incident's thread: press the buttons, or just talk. What people write is kept for the post-mortem.
 I change nothing until somebody allowed to presses *Approve*."""
@@ -55,7 +57,7 @@ def no_incident(name: str) -> str:
 
 def why_usage() -> str:
     """Say how to use /tocsin why."""
-    return "Which incident? `/tocsin why 12`. The number is on the incident's card."
+    return "Which incident? `/tocsin why 12`. The number is on the incident's card. For an alert: `/tocsin why HighErrorRate`."
 
 
 def status(cases: Sequence[Case], workspace_url: str) -> Post:

@@ -71,7 +71,7 @@ class Manifest:
 
     commands: tuple[Command, ...] = (
         Command("/diagnose", "[service]", "Say what is wrong with a service now"),
-        Command("/tocsin", "[help | status | incidents]", "Ask Tocsin about itself"),
+        Command("/tocsin", "[help | status | why INCIDENT | silence | silences | stats]", "Ask Tocsin about itself"),
     )
     shortcuts: tuple[Shortcut, ...] = (Shortcut("diagnose_message", "Diagnose this", "message"),)
     events: tuple[str, ...] = EVENTS

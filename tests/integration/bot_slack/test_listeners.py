@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks.thread import desired
+from bot.previews import Preview
+from bot.silencing import BadField
 from bot.slack import SocketConnection, build_app
 from bot.story import Facts
 from tests.integration.bot_slack.conftest import Fault, Person, Slack
 from tests.unit.bot_slack import samples
 from tools.errors import Permanent, Temporary
 from tools.records import Case, TimelineEntry
+from tools.store.decisions import Day, Decided
+from tools.store.silences import Silence
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +69,33 @@ class FakeDesk:
     async def why(self, incident_id: int) -> list[TimelineEntry]:
         self._take("why", incident_id)
         return list(samples.ended().timeline) if incident_id == 12 else []
+
+    async def decided(self, incident_id: int) -> Mapping[str, int]:
+        return {"opened": 1, "repeated": 4}
+
+    async def decided_about(self, name: str) -> Sequence[Decided]:
+        self._take("decided_about", name)
+        return []
+
+    async def stats(self, days: int) -> Sequence[Day]:
+        self._take("stats", days)
+        return [Day(day=date(2026, 11, 23), alerts=12, incidents=1, reasons={"opened": 1, "repeated": 11})]
+
+    async def silence(self, matchers: str, duration: str, comment: str, user: str, *, team: str, channel: str) -> str:
+        return self._take("silence", matchers, duration, comment, user, team, channel) or "Silenced."
+
+    async def silence_preview(self, matchers: str) -> Preview:
+        if "=" not in matchers:
+            raise BadField("matchers", "There is no matcher.")
+        return Preview(12, {"Slow": 5})
+
+    async def silences(self) -> Sequence[Silence]:
+        self._take("silences")
+        at = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+        return [Silence(id=4, matchers='a="b"', comment="c", created_by="U0DANA", created_at=at, ends_at=at)]
+
+    async def expire_silence(self, silence_id: int, user: str, *, team: str, channel: str) -> str:
+        return self._take("expire_silence", silence_id, user, team, channel) or "It is over."
 
     async def known_services(self) -> Sequence[str]:
         return ["cart", "checkout"]
@@ -198,7 +230,23 @@ async def test_a_lesson_that_cannot_be_kept_says_why_in_the_form(
         ("/tocsin why 12", ("why", 12), "Incident 12: 9 rows"),
         ("/tocsin why 99", ("why", 99), "There is no incident `99`"),
         ("/tocsin why", None, "Which incident?"),
-        ("/tocsin why twelve", None, "not an incident's number"),
+        ("/tocsin why twelve", ("decided_about", "twelve"), "decided about no alert called `twelve`"),
+        ("/tocsin stats", ("stats", 7), "12 alerts in, 1 incidents out"),
+        ("/tocsin silences", ("silences",), "1 silence(s) in force"),
+        (
+            '/tocsin silence service=checkout severity=~"warning|info" 2h deploy now',
+            (
+                "silence",
+                'service="checkout" severity=~"warning|info"',
+                "2h",
+                "deploy now",
+                "U0DANA",
+                "T0DRILL",
+                "C0ALERTS",
+            ),
+            "Silenced.",
+        ),
+        ("/tocsin silence 2h", None, "Begin with what to silence"),
         ("/tocsin dance", None, "I do not know `dance`"),
     ],
 )

@@ -30,6 +30,7 @@ METHOD_SCOPES = {
     "users_conversations": {"channels:read", "groups:read"},
     "views_open": set(),
     "views_publish": set(),
+    "views_update": set(),
 }
 EVENTS = {
     "app_home_opened": {"app_home_opened": set()},
