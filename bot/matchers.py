@@ -18,10 +18,9 @@ _OPERATOR = re.compile(r"\s*(=~|!~|!=|=)\s*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BARE = re.compile(r"[^\s,\"{}]+")
 _AND = re.compile(r"[\s,]+")
-# A repeated group with a repetition or a choice in it, a reference back, or a look around: RE2 has none of the last two.
-_COSTLY = re.compile(
-    r"\([^()]*(?:[+*|]|\{\d+,\d*\})[^()]*\)\s*(?:[+*]|\{)|\\[1-9]|\(\?(?!:)|\(\([^()]*\)[^()]*\)\s*[+*{]"
-)
+# What RE2, Alertmanager's engine, does not have: references back and looks around.
+_LOOKS = re.compile(r"\\[1-9]|\(\?(?!:)")
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 Op = Literal["=", "!=", "=~", "!~"]
 
 
@@ -147,9 +146,26 @@ def _usable(matcher: Matcher) -> None:
         raise Misread(f"The value of {matcher.name} has {len(matcher.value)} characters; {MAX_VALUE} may be used.")
     if "~" not in matcher.op:
         return
-    if _COSTLY.search(matcher.value):
+    if _LOOKS.search(matcher.value) or _repeats_a_choice(matcher.value):
         raise Misread(f"The expression of {matcher.name} repeats a group, or looks back; write it without.")
     try:
         re.compile(matcher.value)
     except re.error as error:
         raise Misread(f"The expression of {matcher.name} is not a regular expression: {error}.") from error
+
+
+def _repeats_a_choice(pattern: str) -> bool:
+    """Say whether a group with a repetition or a choice in it is itself repeated, which can take exponential time."""
+    open_groups: list[bool] = []  # for each: whether there is a repetition or a choice in it
+    closed = False
+    for token in _TOKEN.findall(pattern):
+        if token in ("*", "+", "{") and closed:
+            return True
+        closed = False
+        if token == "(":
+            open_groups.append(False)
+        elif token == ")" and open_groups:
+            closed = open_groups.pop()
+        if (token in ("*", "+", "{", "|") or closed) and open_groups:
+            open_groups[-1] = True
+    return False

@@ -1,6 +1,6 @@
 """Silences in Slack: the form with its preview, the list, and what the channel is told; for bot/listeners/silences.py."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.blocks.kit import MAX_VIEW_BLOCKS, VIEW_CHARS, Block, Post, actions, button, context, fit, plain_text, section
@@ -9,18 +9,20 @@ from bot.previews import Preview
 from tools.store.silences import Silence
 
 FORM, PREVIEW, EXPIRE = "silence_form", "preview_silence", "expire_silence"
+FIELDS = ("matchers", "duration", "comment")
 MAX_LISTED = 20
 MAX_NAMES = 8
 HINT = 'service=checkout severity=~"warning|info"'
 
 
-def form(channel: str, preview: str = "", matchers: str = "") -> dict[str, Any]:
-    """Return the form; *preview* is safe mrkdwn that says what the matchers would have hidden."""
+def form(channel: str, preview: str = "", typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the form; *preview* is safe mrkdwn that says what it would have hidden, *typed* is what the fields hold."""
+    held = typed or {"duration": "2h"}
     shown = preview or "*Preview* shows what it would have hidden in the last 24 h. It changes nothing."
     blocks = [
-        _input("matchers", "What to silence, as Alertmanager writes it", matchers, HINT, 1000),
-        _input("duration", "For how long", "2h", "90m, 2h, 1h30m, 1d", 20),
-        _input("comment", "Why", "", "Deploy of checkout v3", 500, optional=True),
+        _input("matchers", "What to silence, as Alertmanager writes it", held.get("matchers", ""), HINT, 1000),
+        _input("duration", "For how long", held.get("duration", ""), "90m, 2h, 1h30m, 1d", 20),
+        _input("comment", "Why", held.get("comment", ""), "Deploy of checkout v3", 500, optional=True),
         actions(button("Preview", PREVIEW, "preview")),
         section(shown),
     ]

@@ -24,7 +24,8 @@ def register(app: AsyncApp, desk: Desk) -> None:
             said = silence.previewed(await desk.silence_preview(_typed(view, "matchers")))
         except BadField as error:
             said = f":warning: {prose(str(error), 500)}"
-        shown = silence.form(str(view.get("private_metadata") or ""), said)
+        typed = {name: _typed(view, name) for name in silence.FIELDS}
+        shown = silence.form(str(view.get("private_metadata") or ""), said, typed)
         await call(client.views_update, view_id=view["id"], hash=view.get("hash"), view=shown)
         await ack()
 

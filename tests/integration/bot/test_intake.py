@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.intake import Intake, Place
+from bot.admission.model import Place
+from bot.intake import Intake
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.policy import Channels as ChannelPolicy
@@ -18,7 +19,8 @@ from tools.store import decisions, inbox, incidents
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 POLICY = Policy(
-    channels=ChannelPolicy(watch=("alerts",), default="alerts"), services={"payment": Service(namespace="shop")},
+    channels=ChannelPolicy(watch=("alerts",), default="alerts"),
+    services={"payment": Service(namespace="shop")},
     grouping=Grouping(debounce_seconds=0),
 )
 

@@ -16,6 +16,7 @@ from bot.slack import SocketConnection, build_app
 from bot.story import Facts
 from tests.integration.bot_slack.conftest import Fault, Person, Slack
 from tests.unit.bot_slack import samples
+from tests.unit.bot_slack.limits import check_view
 from tools.errors import Permanent, Temporary
 from tools.records import Case, TimelineEntry
 from tools.store.decisions import Day, Decided
@@ -214,6 +215,51 @@ async def test_a_lesson_that_cannot_be_kept_says_why_in_the_form(
     desk.error = Temporary("Postgres is away.")
     answer = await dana.do("submit", view_id=view["id"], values=lesson(view))
     assert "Postgres is away." in answer["errors"]["title"]
+
+
+async def shown_view(dana: Person) -> Any:
+    return (await dana.http.get("/drill/slack/boot", params={"user": "U0DANA"})).json()["views"][-1]
+
+
+async def test_a_silence_is_previewed_corrected_and_made(slack: Slack, desk: FakeDesk, dana: Person, bot: Bot) -> None:
+    await dana.do("say", channel="C0ALERTS", text="/tocsin silence")
+    view = await shown_view(dana)
+    check_view({key: view[key] for key in ("type", "title", "submit", "close", "blocks", "private_metadata")})
+    typed = {
+        "matchers": {"matchers": "service=checkout"},
+        "duration": {"duration": "90m"},
+        "comment": {"comment": "deploy"},
+    }
+    block = next(block for block in view["blocks"] if block["type"] == "actions")
+    press = {"view_id": view["id"], "block_id": block["block_id"], "action_id": "preview_silence", "values": typed}
+    assert await dana.do("press", **press) == {}
+    view = await shown_view(dana)
+    assert "would have hidden 5 of the 12 alerts" in str(view["blocks"][-1])
+    desk.error = BadField("duration", "Say for how long.")
+    answer = await dana.do("submit", view_id=view["id"], values=typed)
+    assert answer["errors"] == {"duration": "Say for how long."}
+    desk.error = None
+    assert await dana.do("submit", view_id=view["id"], values=typed) == {}
+    assert desk.asked[-1] == ("silence", "service=checkout", "90m", "deploy", "U0DANA", "T0DRILL", "C0ALERTS")
+    assert "Silenced." in str((await shown_view(dana))["blocks"])
+
+
+async def test_a_preview_of_matchers_that_cannot_be_read_says_why(desk: FakeDesk, dana: Person, bot: Bot) -> None:
+    await dana.do("say", channel="C0ALERTS", text="/tocsin silence")
+    view = await shown_view(dana)
+    block = next(block for block in view["blocks"] if block["type"] == "actions")
+    typed = {"matchers": {"matchers": "checkout"}, "duration": {"duration": "2h"}, "comment": {"comment": ""}}
+    press = {"view_id": view["id"], "block_id": block["block_id"], "action_id": "preview_silence", "values": typed}
+    assert await dana.do("press", **press) == {}
+    assert "There is no matcher." in str((await shown_view(dana))["blocks"][-1])
+
+
+async def test_a_silence_is_ended_from_the_list(slack: Slack, desk: FakeDesk, dana: Person, bot: Bot) -> None:
+    await dana.do("say", channel="C0ALERTS", text="/tocsin silences")
+    ts, held = next(iter(slack.workspace.state.ephemerals.items()))
+    block = held["message"]["blocks"][0]
+    await dana.do("press", channel="C0ALERTS", ts=ts, block_id=block["block_id"], action_id="expire_silence")
+    assert desk.asked[-1] == ("expire_silence", 4, "U0DANA", "T0DRILL", "C0ALERTS")
 
 
 @pytest.mark.parametrize(
