@@ -11,7 +11,7 @@ from tools.records import Usage
 LAST_CALL_TOKENS = 0.7  # beyond this share of the tokens or money the next call must submit
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: the conversation ends here, and the message says why
+class Stopped(Exception):  # not an error: the conversation ends here, and the message says why
     """The conversation with the model was ended by code."""
 
 

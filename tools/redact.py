@@ -74,10 +74,18 @@ _RULES: tuple[tuple[re.Pattern[str], Replace], ...] = (
 )  # fmt: skip
 
 
+# A secret right behind another is seen only once the first is gone; each further pass uncovers one more of such a row.
+PASSES = 8
+
+
 def redact(text: str) -> str:
     """*text* with secrets replaced by ``[redacted ...]``; the same text again when it has none or had them removed."""
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
+    for _ in range(PASSES):
+        before = text
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        if text == before:
+            break
     return text
 
 

@@ -62,7 +62,7 @@ def test_an_exception_for_people_has_no_secrets_either() -> None:
     try:
         int(TOKEN)
     except ValueError:
-        logging.getLogger("uvicorn.error").exception("broke")
+        logging.getLogger("somebody.elses").exception("broke")
         structlog.get_logger().exception("broke")
     assert out.getvalue().count("ValueError") >= 2
     assert TOKEN not in out.getvalue()
