@@ -55,6 +55,16 @@ class Settings(BaseModel):
     loki_url: str = ""
     loki_token: SecretStr = _HIDDEN
     loki_tenant: str = ""
+    elasticsearch_url: str = ""
+    elasticsearch_api_key: SecretStr = _HIDDEN
+    elasticsearch_user: str = ""
+    elasticsearch_password: SecretStr = _HIDDEN
+    elasticsearch_index: str = "*"
+    jaeger_url: str = ""
+    jaeger_token: SecretStr = _HIDDEN
+    tempo_url: str = ""
+    tempo_token: SecretStr = _HIDDEN
+    tempo_tenant: str = ""
     alertmanager_url: str = ""
     alertmanager_token: SecretStr = _HIDDEN
     kubeconfig: str = ""
@@ -186,6 +196,16 @@ VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "LOKI_URL": ("loki_url", _url(("http", "https"), "http://loki:3100")),
     "LOKI_TOKEN": ("loki_token", _anything),
     "LOKI_TENANT": ("loki_tenant", _anything),
+    "ELASTICSEARCH_URL": ("elasticsearch_url", _url(("http", "https"), "https://elasticsearch:9200")),
+    "ELASTICSEARCH_API_KEY": ("elasticsearch_api_key", _anything),
+    "ELASTICSEARCH_USER": ("elasticsearch_user", _anything),
+    "ELASTICSEARCH_PASSWORD": ("elasticsearch_password", _anything),
+    "ELASTICSEARCH_INDEX": ("elasticsearch_index", _anything),
+    "JAEGER_URL": ("jaeger_url", _url(("http", "https"), "http://jaeger-query:16686")),
+    "JAEGER_TOKEN": ("jaeger_token", _anything),
+    "TEMPO_URL": ("tempo_url", _url(("http", "https"), "http://tempo:3200")),
+    "TEMPO_TOKEN": ("tempo_token", _anything),
+    "TEMPO_TENANT": ("tempo_tenant", _anything),
     "ALERTMANAGER_URL": ("alertmanager_url", _url(("http", "https"), "http://alertmanager:9093")),
     "ALERTMANAGER_TOKEN": ("alertmanager_token", _anything),
     "KUBECONFIG": ("kubeconfig", _anything),

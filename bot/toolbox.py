@@ -1,5 +1,6 @@
 """Clients and plug-ins built from settings, in the shapes that agents/ports.py asks for; for bot/compose.py and commands."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +15,18 @@ from bot.policy import Policy
 from bot.settings import Settings, bearer
 from tools import actions, evidence
 from tools.alertmanager import Alertmanager
+from tools.elastic import Elastic
+from tools.jaeger import Jaeger
 from tools.kube import Kube
 from tools.loki import Loki
 from tools.prometheus import Prometheus
 from tools.records import Evidence, Scalar, Scope
 from tools.registry import plugins
 from tools.sources import Sources
+from tools.tempo import Tempo
 
 IN_CLUSTER = "in-cluster"
-WORDS = {"prometheus": "PROMETHEUS_URL", "loki": "LOKI_URL", "kube": "KUBECONFIG"}
+WORDS = {"prometheus": "PROMETHEUS_URL", "logs": "LOKI_URL", "traces": "JAEGER_URL or TEMPO_URL", "kube": "KUBECONFIG"}
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,29 @@ def sources_of(settings: Settings, clock: Callable[[], datetime]) -> Sources:
         loki=loki or None,
         kube=kube_of(settings.kubeconfig),
         alertmanager=alerts or None,
+        elastic=elastic_of(settings),
+        traces=traces_of(settings),
         clock=clock,
         max_body_chars=settings.policy.evidence.max_chars,
     )
+
+
+def elastic_of(settings: Settings) -> Elastic | None:
+    """Return a client for Elasticsearch or OpenSearch, by API key or by user and password; None when not configured."""
+    if not settings.elasticsearch_url:
+        return None
+    key, secret = settings.elasticsearch_api_key.get_secret_value(), settings.elasticsearch_password.get_secret_value()
+    pair = b64encode(f"{settings.elasticsearch_user}:{secret}".encode()).decode()
+    said = f"ApiKey {key}" if key else f"Basic {pair}" if settings.elasticsearch_user else ""
+    headers = {"Authorization": said} if said else {}
+    return Elastic(settings.elasticsearch_url, headers, settings.elasticsearch_index)
+
+
+def traces_of(settings: Settings) -> Tempo | Jaeger | None:
+    """Return a client of the trace store that is configured, Tempo's first."""
+    if settings.tempo_url:
+        return Tempo(settings.tempo_url, bearer(settings.tempo_token, settings.tempo_tenant))
+    return Jaeger(settings.jaeger_url, bearer(settings.jaeger_token)) if settings.jaeger_url else None
 
 
 def bound_tools(sources: Sources) -> tuple[list[BoundTool], list[str]]:

@@ -1,5 +1,6 @@
-"""One way to GET JSON over httpx with a size cap and errors in Tocsin's words; used by tools.loki and tools.alertmanager."""
+"""One way to get JSON over httpx with a size cap and errors in Tocsin's words; used by the clients of log, trace and alert stores."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -22,8 +23,18 @@ async def get_json(client: httpx.AsyncClient, path: str, params: Params, tried: 
 
     Raises Temporary for a time-out, a lost connection, 429 and 5xx; Absent for 404; Permanent for the rest.
     """
+    return await _json(client, client.build_request("GET", path, params=list(params)), tried)
+
+
+async def post_json(client: httpx.AsyncClient, path: str, params: Params, body: Any, tried: str) -> Any:
+    """POST *body* as JSON to a *path* that only reads; everything else as in `get_json`."""
+    return await _json(client, client.build_request("POST", path, params=list(params), json=body), tried)
+
+
+async def _json(client: httpx.AsyncClient, request: httpx.Request, tried: str) -> Any:
     try:
-        async with client.stream("GET", path, params=list(params)) as response:
+        response = await client.send(request, stream=True)
+        async with contextlib.aclosing(response):
             body = await _read(response, tried)
             status = response.status_code
             retry_after = response.headers.get("retry-after", "")

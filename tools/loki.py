@@ -1,8 +1,7 @@
-"""Log lines from Loki's HTTP API (and what speaks it); used by tools.evidence.logs and `tocsin doctor`."""
+"""Log lines from Loki's HTTP API (and what speaks it); a LogSource of tools.evidence.logs; also for `tocsin doctor`."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -10,22 +9,21 @@ from urllib.parse import urlencode
 import httpx
 
 from tools.errors import Permanent
-from tools.fetch import get_json
+from tools.fetch import Absent, get_json
+from tools.logsource import ERROR_WORDS, MAX_LINE, LogLine, Where
+from tools.selectors import exactly, literal, matcher, selector
 
-MAX_LINE = 8_000
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One line: *at* (UTC, microseconds), the stream's labels, the text up to MAX_LINE characters."""
-
-    at: datetime
-    labels: dict[str, str]
-    text: str
+__all__ = ["LogLine", "Loki"]
+SERVICE_LABELS = (
+    "app", "service", "service_name", "container", "app_kubernetes_io_name", "deployment", "job", "component",
+)  # fmt: skip
+_ERRORS = f"|~ {literal('(?i)' + '|'.join(ERROR_WORDS))}"
 
 
 class Loki:
     """A read-only Loki client; *headers* may carry ``Authorization`` and ``X-Scope-OrgID``, *timeout_s* is seconds."""
+
+    name = "Loki"
 
     def __init__(
         self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10.0, explore_url: str = ""
@@ -34,6 +32,21 @@ class Loki:
         self.url = url.rstrip("/")
         self._explore = explore_url.rstrip("/")
         self._client = httpx.AsyncClient(base_url=self.url, headers=dict(headers or {}), timeout=timeout_s)
+
+    async def find(self, where: Where, ask: Callable[[str], str]) -> list[str]:
+        """Return the selectors under which the service has streams; all usual ones where Loki cannot tell."""
+        candidates = [ask(each) for each in _candidates(where.service, where.namespace)]
+        try:
+            known = await self.series(candidates, where.start, where.end)
+        except Absent:
+            return candidates
+        return [each for each in candidates if any(_matches(each, where.service, labels) for labels in known)]
+
+    async def lines(
+        self, query: str, start: datetime, end: datetime, limit: int, *, errors: bool = False
+    ) -> list[LogLine]:
+        """Return the newest *limit* lines of the selector *query*, oldest first; with *errors* those of trouble."""
+        return await self.query_range(f"{query} {_ERRORS}" if errors else query, start, end, limit)
 
     async def query_range(self, logql: str, start: datetime, end: datetime, limit: int) -> list[LogLine]:
         """Return the newest *limit* lines of *logql* in [start, end), oldest first."""
@@ -73,6 +86,19 @@ class Loki:
         if not isinstance(data, dict) or not isinstance(data.get("result"), list):
             raise Permanent(f"Loki {logql}: the answer has no data.result; is {self.url} a Loki?")
         return data
+
+
+def _candidates(service: str, namespace: str) -> list[str]:
+    """Return the selectors to try, the usual ones first; a pod's name last, where nothing else is on the streams."""
+    where = matcher("namespace", "=", namespace) if namespace else ""
+    named = [selector(where, matcher(label, "=", service)) for label in SERVICE_LABELS]
+    return [*named, selector(where, matcher("pod", "=~", exactly(service) + "-[a-z0-9-]+"))]
+
+
+def _matches(candidate: str, service: str, labels: dict[str, str]) -> bool:
+    label = next((label for label in SERVICE_LABELS if f"{label}=" in candidate), "pod")
+    value = labels.get(label, "")
+    return value.startswith(f"{service}-") if label == "pod" else value == service
 
 
 def _window(start: datetime, end: datetime) -> list[tuple[str, str]]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tools.alertmanager import Alertmanager
+from tools.elastic import Elastic
 from tools.kube import Kube
 from tools.loki import Loki
 from tools.prometheus import Prometheus
+from tools.traces import SpanSource
 
 
 def _utc_now() -> datetime:
@@ -24,3 +26,10 @@ class Sources:
     alertmanager: Alertmanager | None = None
     clock: Callable[[], datetime] = _utc_now
     max_body_chars: int = 6_000
+    elastic: Elastic | None = None
+    traces: SpanSource | None = None
+
+    @property
+    def logs(self) -> Loki | Elastic | Kube | None:
+        """What log lines are read from first; the next ones are asked when it fails or has none."""
+        return self.loki or self.elastic or self.kube

@@ -20,6 +20,8 @@ PARTS: dict[str, Examine] = {
     "redis": stores.redis,
     "prometheus": monitoring.prometheus,
     "loki": monitoring.loki,
+    "elasticsearch": monitoring.elasticsearch,
+    "traces": monitoring.traces,
     "alertmanager": monitoring.alertmanager,
     "kubernetes reader": clusters.reader,
     "kubernetes actor": clusters.actor,

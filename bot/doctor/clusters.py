@@ -19,6 +19,7 @@ Right = tuple[str, str, str]  # API group, resource (or resource/subresource), v
 READS: tuple[Right, ...] = (
     *(("apps", kind, "list") for kind in ("deployments", "statefulsets", "daemonsets", "replicasets")),
     *(("", kind, "list") for kind in ("pods", "services", "events")),
+    ("", "pods/log", "get"),
 )
 # What would make a stolen reader dangerous; each is asked on its own, since no API lists everything a role may do.
 WRITES: tuple[Right, ...] = (

@@ -1,9 +1,10 @@
-"""Prometheus, Loki and Alertmanager, as the doctor sees them."""
+"""Prometheus, Alertmanager and the stores of logs and traces, as the doctor sees them."""
 
 from datetime import UTC, datetime, timedelta
 
 from bot.doctor.check import Check, fail, off, ok, warn
 from bot.settings import Settings, bearer
+from bot.toolbox import elastic_of, traces_of
 from tools.alertmanager import Alertmanager
 from tools.errors import TocsinError
 from tools.loki import Loki
@@ -74,3 +75,42 @@ async def alertmanager(settings: Settings) -> list[Check]:
     finally:
         await client.aclose()
     return [ok(name, f"answers; {len(alerts)} alerts"), hook]
+
+
+async def elasticsearch(settings: Settings) -> list[Check]:
+    """Check that a search is answered."""
+    name = "elasticsearch"
+    client = elastic_of(settings)
+    if client is None:
+        return [off(name, "not configured: logs come from elsewhere", "set ELASTICSEARCH_URL")]
+    now = datetime.now(UTC)
+    try:
+        await client.lines('{"service": "tocsin"}', now - timedelta(hours=1), now, 1)
+    except TocsinError as error:
+        return [
+            fail(name, str(error), "check ELASTICSEARCH_URL (and ELASTICSEARCH_API_KEY or _USER, _PASSWORD, _INDEX)")
+        ]
+    finally:
+        await client.aclose()
+    return [ok(name, f"answers searches of {settings.elasticsearch_index}")]
+
+
+async def traces(settings: Settings) -> list[Check]:
+    """Check that Tempo or Jaeger names the services it has spans of."""
+    name, store = "traces", traces_of(settings)
+    if store is None:
+        return [off(name, "not configured: no traces in a diagnosis", "set JAEGER_URL or TEMPO_URL")]
+    variable = f"{store.name.upper()}_URL"
+    try:
+        known = await store.services()
+    except TocsinError as error:
+        return [fail(name, str(error), f"check {variable} (and {store.name.upper()}_TOKEN)")]
+    finally:
+        await store.aclose()
+    if not known:
+        return [
+            warn(
+                name, f"{store.name} answers and knows no service", f"is {variable} the right one, and do spans arrive?"
+            )
+        ]
+    return [ok(name, f"{store.name} answers; {len(known)} services")]

@@ -10,6 +10,8 @@ import pytest
 
 import tools.evidence
 from tests.unit.tools.fakes import DROP, HANG, kubeconfig, serve
+from tools.elastic import Elastic
+from tools.jaeger import Jaeger
 from tools.kube import Kube
 from tools.loki import Loki
 from tools.prometheus import Prometheus
@@ -19,7 +21,7 @@ from tools.sources import Sources
 
 PLUGINS = plugins(tools.evidence)
 EACH = pytest.mark.parametrize("name", PLUGINS)
-NEEDS = {"prometheus", "loki", "kube"}
+NEEDS = {"prometheus", "logs", "traces", "kube"}
 NOW = datetime.now(UTC)
 ALERT = Alert(
     fingerprint="f",
@@ -48,6 +50,8 @@ def sources(folder: Path, url: str, timeout_s: float = 1.0) -> Iterator[Sources]
         prometheus=Prometheus(url, timeout_s=timeout_s),
         loki=Loki(url, timeout_s=timeout_s),
         kube=Kube(kubeconfig(folder, url), timeout_s=timeout_s),
+        elastic=Elastic(url, timeout_s=timeout_s),
+        traces=Jaeger(url, timeout_s=timeout_s),
     )
 
 
@@ -58,7 +62,7 @@ async def collected(
         try:
             return await PLUGINS[name].collect(scope, given)
         finally:
-            for client in (given.prometheus, given.loki, given.kube):
+            for client in (given.prometheus, given.loki, given.kube, given.elastic, given.traces):
                 if client:
                     await client.aclose()
 

@@ -1,6 +1,6 @@
 """Read-only looks at the world, one a file; tools.registry finds them, so dropping a file in registers it.
 
-A plug-in is a module with a docstring (a model reads it), ``NEEDS`` ("prometheus", "loki" or "kube") and
+A plug-in is a module with a docstring (a model reads it), ``NEEDS`` ("prometheus", "logs", "traces" or "kube") and
 ``async def collect(scope, sources) -> Evidence``, which hands its work to tools.observe. Plug-ins do not import one another.
 
 Finding.kind, and what data carries (namespace and deployment wherever they are known):
@@ -13,6 +13,10 @@ Finding.kind, and what data carries (namespace and deployment wherever they are 
 - metrics: metric_shift (signal = rate | errors | latency | saturation, before, after, unit, ratio, ongoing), alert_value
   (value, threshold, op, crossed), dependency_errors (peer, ratio, before)
 - logs: log_template (template, count, new, level, example, peer where a connection error names one, ratio)
+- traces: span_slow (operation, before and after in seconds of its own, ratio, share of all added time, count, trace), span_error
+  (operation, message, count, ratio of failing traces, before, trace), dependency_errors (peer: calls that fail without an
+  error of the callee's own), calls (caller, callee, count, before, after in seconds, failing; score 0 is plain topology, with
+  a score and a peer the caller waits for the slow step through it)
 
 Finding.at is when it began or happened. Finding.service is whom the fact is about: a neighbour's fact has its name.
 """

@@ -1,25 +1,25 @@
 """The service's log lines from the 5 minutes before the alert until now, grouped by template and compared with before.
 
 Shows new and surging templates first, errors above all, each with a count and an example; a host named in a connection error is
-told as the peer. Use it to learn what the service itself says is wrong.
+told as the peer. Lines come from Loki, Elasticsearch or the pods themselves. Use it to learn what the service itself says is wrong.
 """
 
 import asyncio
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tools.fetch import Absent
-from tools.loki import LogLine, Loki
+from tools.errors import TocsinError
+from tools.logsource import LogLine, LogSource, Sample, Where, sample
 from tools.observe import Seen, missing, observe
+from tools.podlogs import PodLogs
 from tools.records import Evidence, Finding, Scalar, Scope
-from tools.selectors import exactly, matcher, selector
 from tools.sources import Sources
 from tools.templates import Group, level_of, mine
 
-NEEDS = "loki"
+NEEDS = "logs"
 LINES = 3_000
 BEFORE_LINES = 2_000
 BEFORE = timedelta(minutes=10)
@@ -27,16 +27,6 @@ SURGE = 3.0  # times the usual rate
 MANY = 5  # fewer lines than this are no surge
 MAX_FINDINGS = 12
 MAX_SHOWN = 25
-SERVICE_LABELS = (
-    "app",
-    "service",
-    "service_name",
-    "container",
-    "app_kubernetes_io_name",
-    "deployment",
-    "job",
-    "component",
-)
 LEVEL_LABELS = ("level", "detected_level", "severity")
 _CONNECTION = re.compile(
     r"(?i)refused|timed? ?out|timeout|no such host|unreachable|reset by peer|no route|unavailable|broken pipe|econn|lookup "
@@ -61,7 +51,7 @@ class _Told:
 
     @property
     def new(self) -> bool:
-        return self.before == 0
+        return self.ratio is None
 
     @property
     def score(self) -> float:
@@ -73,34 +63,78 @@ class _Told:
         return weight * (1.0 if self.group.count >= MANY else 0.8)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a source has: the query that found it, the lines since and those of the time before."""
+
+    source: LogSource
+    query: str
+    now: Sample
+    before: Sample
+
+
 async def collect(scope: Scope, sources: Sources) -> Evidence:
     """Read and group the service's lines."""
-    loki = sources.loki
-    if loki is None:
-        return missing("logs", "Loki", sources, "LOKI_URL")
+    if not sources.logs:
+        return missing("logs", "log store", sources, "LOKI_URL, ELASTICSEARCH_URL or KUBECONFIG")
     title = f"Logs of {scope.service or scope.alert.name}"
-    return await observe("logs", title, sources, lambda seen: _look(seen, scope, loki))
+    return await observe("logs", title, sources, lambda seen: _look(seen, scope, sources))
 
 
-async def _look(seen: Seen, scope: Scope, loki: Loki) -> None:
+async def _look(seen: Seen, scope: Scope, sources: Sources) -> None:
     if not scope.service:
         raise ValueError("the alert names no service, so its log stream cannot be looked up")
-    found = await _streams(seen, scope, loki)
+    stores: list[LogSource] = [store for store in (sources.loki, sources.elastic) if store is not None]
+    if sources.kube is not None:
+        stores.append(PodLogs(sources.kube, scope))
+    passed: list[str] = []
+    errors: list[TocsinError] = []
+    found: _Found | None = None
+    for store in stores:
+        try:
+            found = await _read(seen, scope, store)
+        except TocsinError as error:
+            errors.append(error)
+            passed.append(f"{store.name} failed")
+            continue
+        if found is not None:
+            break
+        passed.append(f"{store.name} has no lines of it")
     if found is None:
-        seen.summary = (
-            f"no log lines of {scope.service} in the window, under any of the labels {', '.join(SERVICE_LABELS)}"
-        )
+        if errors and len(errors) == len(stores):
+            raise errors[0]
+        seen.summary = f"no log lines of {scope.service} in the window ({'; '.join(passed)})"
+        seen.body = [str(error) for error in errors]
         return
-    query, lines, before = found
-    seen.link = loki.link(query, scope.logs_start, scope.end)
-    seen.truncated = len(lines) >= LINES
-    told = _compare(lines, before, scope)
+    _tell(seen, scope, found)
+    if passed:
+        seen.summary += f" (from {found.source.name}: {'; '.join(passed)})"
+
+
+async def _read(seen: Seen, scope: Scope, store: LogSource) -> _Found | None:
+    """Return the first query's lines that has any."""
+    begin = scope.logs_start - BEFORE
+    for query in await store.find(Where(scope.service, scope.namespace, begin, scope.end), seen.ask):
+        seen.queries[:] = [query]
+        now, before = await asyncio.gather(
+            sample(store, query, scope.logs_start, scope.end, LINES),
+            sample(store, query, begin, scope.logs_start, BEFORE_LINES),
+        )
+        if now.lines or before.lines:
+            return _Found(store, query, now, before)
+    return None
+
+
+def _tell(seen: Seen, scope: Scope, found: _Found) -> None:
+    now = found.now
+    seen.link = found.source.link(found.query, scope.logs_start, scope.end)
+    seen.truncated = not now.whole
+    told = _compare(now, found.before, scope)
     seen.findings = [_finding(scope, each) for each in told if each.score >= 0.1][:MAX_FINDINGS]
     errors = sum(each.group.count for each in told if each.group.level == "error")
     new = sum(each.new and each.group.level == "error" for each in told)
-    seen.summary = (
-        f"{len(lines)}{' (newest only)' if seen.truncated else ''} lines, {errors} errors, {new} new error templates"
-    )
+    part = f"about {now.total} lines (a sample of {len(now.lines)}, spread over the window)"
+    seen.summary = f"{f'{len(now.lines)} lines' if now.whole else part}, {errors} errors, {new} new error templates"
     if seen.findings and seen.findings[0].score >= 0.5:
         seen.summary += f"; most telling ({told[0].group.count}x): {told[0].group.template[:160]}"
     seen.body = [_line(each) for each in told[:MAX_SHOWN]]
@@ -108,64 +142,31 @@ async def _look(seen: Seen, scope: Scope, loki: Loki) -> None:
         seen.body.append(f"and {len(told) - MAX_SHOWN} more templates")
 
 
-async def _streams(seen: Seen, scope: Scope, loki: Loki) -> tuple[str, list[LogLine], list[LogLine]] | None:
-    """Return the query that has the service's lines, its lines in the window, and those of the time before."""
-    candidates = _candidates(scope)
-    try:
-        known = await loki.series(candidates, scope.logs_start - BEFORE, scope.end)
-        candidates = [c for c in candidates if any(_matches(c, scope, labels) for labels in known)]
-    except Absent:
-        pass  # not offered: the candidates are tried one after the other
-    for candidate in candidates:
-        seen.queries[:] = [candidate]
-        lines, before = await asyncio.gather(
-            loki.query_range(candidate, scope.logs_start, scope.end, LINES),
-            loki.query_range(candidate, scope.logs_start - BEFORE, scope.logs_start, BEFORE_LINES),
-        )
-        if lines or before:
-            return candidate, lines, before
-    if not seen.queries:
-        seen.queries[:] = _candidates(scope)
-    return None
-
-
-def _candidates(scope: Scope) -> list[str]:
-    """Return the selectors to try, the usual ones first; a pod's name last, where nothing else is on the streams."""
-    where = matcher("namespace", "=", scope.namespace) if scope.namespace else ""
-    named = [selector(where, matcher(label, "=", scope.service)) for label in SERVICE_LABELS]
-    return [*named, selector(where, matcher("pod", "=~", exactly(scope.service) + "-[a-z0-9-]+"))]
-
-
-def _matches(candidate: str, scope: Scope, labels: dict[str, str]) -> bool:
-    label = next((label for label in SERVICE_LABELS if f"{label}=" in candidate), "pod")
-    value = labels.get(label, "")
-    return value.startswith(f"{scope.service}-") if label == "pod" else value == scope.service
-
-
-def _compare(lines: Sequence[LogLine], before: Sequence[LogLine], scope: Scope) -> list[_Told]:
+def _compare(now: Sample, before: Sample, scope: Scope) -> list[_Told]:
     """Group the lines of both times together and compare each template's rate, the most telling first."""
-    both = [*lines, *before]
+    both = [*now.lines, *before.lines]
     mined = mine([line.text for line in both], [_level(line) for line in both])
-    after, prior = Counter(mined.assigned[: len(lines)]), Counter(mined.assigned[len(lines) :])
+    after, prior = _weighed(mined.assigned, now), _weighed(mined.assigned[len(now.lines) :], before)
     first: dict[int, datetime] = {}
-    for index, line in zip(mined.assigned, lines, strict=False):
+    for index, line in zip(mined.assigned, now.lines, strict=False):
         first.setdefault(index, line.at)
-    # Where the limit cut the answer, the lines cover less than the window
-    seconds = _covered(lines, LINES, scope.end - scope.logs_start)
-    prior_seconds = _covered(before, BEFORE_LINES, BEFORE)
+    seconds = max((scope.end - scope.logs_start).total_seconds(), 1.0)
     told = []
-    for index, count in after.items():
+    for index, amount in after.items():
         group = mined.groups[index]
+        count = max(round(amount), 1)
         shown = Group(group.words, count, group.level, group.example, group.first)
-        ratio = (count / seconds) / (prior[index] / prior_seconds) if prior[index] else None
-        told.append(_Told(shown, prior[index], ratio, first[index]))
+        ratio = (amount / seconds) / (prior[index] / BEFORE.total_seconds()) if prior[index] else None
+        told.append(_Told(shown, round(prior[index]), ratio, first[index]))
     return sorted(told, key=lambda each: (-each.score, -each.group.count, each.group.template))
 
 
-def _covered(lines: Sequence[LogLine], limit: int, window: timedelta) -> float:
-    if len(lines) < limit:
-        return max(window.total_seconds(), 1.0)
-    return max((lines[-1].at - lines[0].at).total_seconds(), 1.0)
+def _weighed(assigned: Sequence[int], part: Sample) -> dict[int, float]:
+    """Count lines by group, each for as many as it stands for; 0 for a group without any."""
+    found: dict[int, float] = defaultdict(float)
+    for index, weight in zip(assigned, part.weights, strict=False):
+        found[index] += weight
+    return found
 
 
 def _level(line: LogLine) -> str:
