@@ -11,6 +11,7 @@ from tools.objects import (
     event_message,
     event_time,
     found,
+    matches,
     meta,
     name,
     namespace,
@@ -55,6 +56,15 @@ def _deployment(obj: Obj, objects: Objects) -> Iterator[Condition]:
         yield found(obj, "rollout_stuck", f"the rollout does not progress: {said(progressing)}",
                     "look at the new ReplicaSet's pods; undo the rollout if it is at fault", "critical",
                     moment(progressing.get("lastTransitionTime")))  # fmt: skip
+    if wanted == 0 and any(matches({"matchLabels": spec(svc).get("selector") or {"": ""}}, _labels(obj)) for svc in
+                           objects.in_namespace("Service", namespace(obj))):  # fmt: skip
+        yield found(
+            obj,
+            "scaled_to_zero",
+            "has 0 replicas, so nothing serves its Service",
+            "scale it up if that is not meant",
+            "note",
+        )
     if not state or wanted == 0 or spec(obj).get("paused"):
         return
     if _unobserved(obj, objects):
@@ -67,6 +77,10 @@ def _deployment(obj: Obj, objects: Objects) -> Iterator[Condition]:
         yield found(obj, "replicas_short", f"{available} of {wanted} replicas available"
                     + (f"; {said(condition(obj, 'Available'))}" if condition(obj, "Available").get("status") == "False" else ""),
                     "look at its pods that are not ready", "critical" if available == 0 else "warning")  # fmt: skip
+
+
+def _labels(obj: Obj) -> Obj:
+    return meta(spec(obj).get("template") or {}).get("labels") or {}
 
 
 def _unobserved(obj: Obj, objects: Objects) -> bool:

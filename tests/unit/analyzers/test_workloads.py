@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.analyzers.samples import cond, event, notes, obj, pod, problems, workload
+from tests.unit.analyzers.samples import cond, event, notes, obj, pod, problems, service, workload
 
 STUCK = cond("Progressing", "False", "ProgressDeadlineExceeded", "has timed out progressing")
 ROLLING = cond("Progressing", "True", "ReplicaSetUpdated", "is progressing", at=60)
@@ -90,4 +90,5 @@ def test_a_healthy_workload_is_no_finding(items):
 
 def test_what_is_suspended_is_noted():
     assert notes(cron(suspend=True)) == {"cronjob_suspended"}
+    assert notes(service(), workload(replicas=0, available=0)) == {"scaled_to_zero"}
     assert notes(job("load-1", spec={"suspend": True})) == {"job_suspended"}
