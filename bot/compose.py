@@ -17,6 +17,7 @@ from agents.coordinator import investigate, warm
 from agents.ports import Investigation, Progress
 from bot import toolbox
 from bot.base import Base
+from bot.money import left_today
 from bot.settings import Settings
 from tools.cache import connect
 from tools.records import Alert
@@ -82,17 +83,18 @@ def investigator(parts: Base) -> Callable[[Alert, Progress], Awaitable[Investiga
     limits, services = toolbox.limits_of(settings.policy), toolbox.services_of(settings.policy)
 
     async def run(alert: Alert, progress: Progress) -> Investigation:
+        unpaid = await left_today(parts.db, settings.policy.caps.model_usd_per_day, now())
         return await investigate(
             alert,
             tools=tools,
             knowledge=parts.knowledge,
-            model=model,
+            model=None if unpaid else model,
             clock=now,
             progress=progress,
             limits=limits,
             services=services,
             actions=actions,
-            blind=blind,
+            blind=[*blind, unpaid] if unpaid else blind,
         )
 
     return run

@@ -158,14 +158,14 @@ def _repeats_a_choice(pattern: str) -> bool:
     """Say whether a group with a repetition or a choice in it is itself repeated, which can take exponential time."""
     open_groups: list[bool] = []  # for each: whether there is a repetition or a choice in it
     closed = False
-    for token in _TOKEN.findall(pattern):
-        if token in ("*", "+", "{") and closed:
+    for part in _TOKEN.findall(pattern):
+        if part in ("*", "+", "{") and closed:
             return True
         closed = False
-        if token == "(":
+        if part == "(":
             open_groups.append(False)
-        elif token == ")" and open_groups:
+        elif part == ")" and open_groups:
             closed = open_groups.pop()
-        if (token in ("*", "+", "{", "|") or closed) and open_groups:
+        if (part in ("*", "+", "{", "|") or closed) and open_groups:
             open_groups[-1] = True
     return False

@@ -1,7 +1,7 @@
 """Which alerts are one trouble: Alertmanager's own groups where it says so, else by service, time and shared labels.
 
 The choice depends on what the alerts say (names, labels, start times), not on when they arrive, so order, duplication and
-delay of deliveries do not change it: see tests/property/test_grouping.py for the exact claim.
+delay of deliveries do not change it: tests/integration/bot/test_admission.py has the exact claim and its proof.
 """
 
 from collections.abc import Mapping, Sequence

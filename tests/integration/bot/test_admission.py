@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.incident import Diagnosed
 from bot.admission.model import Place
 from bot.admit import Admission
 from bot.facts import ForeignSilences
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
+from bot.money import left_today
 from bot.policy import Channels as ChannelPolicy
 from bot.policy import Policy
 from bot.policy_intake import Caps, Grouping, Maintenance
 from tools.errors import Temporary
 from tools.queue import Queue
-from tools.records import Alert
+from tools.records import Alert, Diagnosis, Usage
 from tools.store import admission as store
 from tools.store import decisions, incidents, silences
 
@@ -293,6 +295,37 @@ async def test_over_a_cap_groups_line_up_critical_first_and_the_channel_is_told_
         await door.open_due()
     assert [one.alert.name for one in await door.incidents()] == ["A", "B", "C"]
     assert len(await door.jobs("say")) == 1
+
+
+async def spend(db, number, usd):
+    diagnosis = Diagnosis(headline="h", by="model", confidence=0.5, conclusive=True, usage=Usage(usd=usd))
+    life = Lifecycle(db, Queue(db), lambda: NOW, 15.0)
+    await life.record(number, Diagnosed(diagnosis=diagnosis))
+
+
+async def test_the_models_money_of_a_day_is_counted_and_told_once(db):
+    door = Door(db, policy(caps=Caps(model_usd_per_day=1.0)))
+    await door.take(alert("A", severity="critical", service="a"))
+    (incident,) = await door.incidents()
+    await spend(db, incident.id, 0.6)
+    assert await left_today(db, 1.0, NOW) == ""
+    await spend(db, incident.id, 0.4)
+    assert "1 USD are spent" in await left_today(db, 1.0, NOW)
+    assert await left_today(db, 0.0, NOW) == ""
+    assert await left_today(db, 1.0, NOW + timedelta(days=1)) == ""
+    await door.take(alert("B", severity="critical", service="b"))
+    await door.take(alert("C", severity="critical", service="c"))
+    (said,) = await door.jobs("say")
+    assert "by rules alone" in said["text"]
+
+
+async def test_noise_is_counted_day_by_day(db):
+    door = Door(db, policy())
+    for one in (alert(severity="critical"), alert(severity="critical"), alert("B", severity="critical", service="b")):
+        await door.take(one)
+    async with db.connection() as conn:
+        (day,) = await decisions.days(conn, NOW - timedelta(days=1))
+    assert (day.alerts, day.incidents, day.reasons) == (3, 2, {"opened": 2, "repeated": 1})
 
 
 async def test_a_group_whose_job_was_lost_is_found_again(db):
