@@ -111,6 +111,7 @@ def _first_line(url: str, slack: Workspace, tokens: Tokens, folder: Path) -> dic
         "SLACK_API_URL": f"{url}/api/",
         "PROMETHEUS_URL": f"{url}/prometheus",
         "LOKI_URL": url,
+        "JAEGER_URL": f"{url}/jaeger",
         "ALERTMANAGER_URL": f"{url}/alertmanager",
         "KUBECONFIG": str(reader),
         "TOCSIN_ACTOR_KUBECONFIG": str(actor),

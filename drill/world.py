@@ -30,6 +30,9 @@ from drill.metrics.series import KEEP_S, Storage
 from drill.metrics.traffic import Traffic
 from drill.podlog import pod_log
 from drill.timeline import Timeline
+from drill.traces.jaeger_api import JaegerApi
+from drill.traces.store import TraceStore
+from drill.traces.tempo_api import TempoApi
 
 _log = logging.getLogger(__name__)
 HISTORY_S, HISTORY_STEP_S = 50 * 60.0, 5.0
@@ -47,6 +50,7 @@ class World:
         self.logs, self.storage, self.rules = LogStore(), Storage(), rules.load()
         self.cluster = Cluster(catalogue.load(), clock, random.Random(seed), self._container_line)
         self.traffic = Traffic(self.cluster, self.logs, seed)
+        self.traces = TraceStore(seed)
         self._exporter = Exporter(self.cluster, self.traffic, self.storage)
         self.alertmanager = Alertmanager(clock, webhook_url)
         self.drills = Drills(self.cluster, self.rules, clock)
@@ -63,6 +67,8 @@ class World:
             *PrometheusApi(self.storage, self.rules, self.clock).routes(),
             *AlertmanagerApi(self.alertmanager, self.clock).routes(),
             *LokiApi(self.logs, self.clock).routes(),
+            *JaegerApi(self.traces, self.clock).routes(),
+            *TempoApi(self.traces, self.clock).routes(),
         ]
 
     def address(self, base: str, slack_url: str) -> None:
@@ -84,6 +90,7 @@ class World:
             self.clock.set(at)
             self.cluster.step()
             self.traffic.tick(at, HISTORY_STEP_S)
+            self.traces.tick(self.traffic.flows, at, HISTORY_STEP_S)
             self._exporter.scrape(at)
         self._scraped = begin + (steps - 1) * HISTORY_STEP_S
         self.clock.go()
@@ -118,7 +125,9 @@ class World:
         # Keep the beat of whole seconds unless the process slept for long.
         self._scraped = now if spent > 3 * _SCRAPE_S else self._scraped + _SCRAPE_S
         at = self._scraped
-        self.traffic.tick(at, min(spent, HISTORY_STEP_S) if spent > 3 * _SCRAPE_S else _SCRAPE_S)
+        spent = min(spent, HISTORY_STEP_S) if spent > 3 * _SCRAPE_S else _SCRAPE_S
+        self.traffic.tick(at, spent)
+        self.traces.tick(self.traffic.flows, at, spent)
         self._exporter.scrape(at)
         self.rules.evaluate(self.storage, at)
         firing = [
@@ -131,6 +140,7 @@ class World:
             self._trimmed = now
             self.storage.trim(round((now - KEEP_S) * 1000))
             self.logs.trim(round((now - KEEP_S) * 1e9))
+            self.traces.trim(now - KEEP_S)
 
     async def notify(self) -> None:
         """Let Alertmanager post what is due."""

@@ -25,12 +25,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """One version of one program: latency in ms (median, log-normal sigma), memory in MiB, CPU in ms per request."""
+    """One version of one program: latency in ms (median, log-normal sigma), memory in MiB, CPU in ms per request.
+
+    *wait_ms*: what a request waits before the program's own clock begins; callers and traces see it, its metrics do not.
+    """
 
     program: str
     tag: str
     latency_ms: float = 20.0
     sigma: float = 0.55
+    wait_ms: float = 0.0
     memory_mi: float = 100.0
     cpu_ms: float = 3.0
     startup_s: float = 0.9

@@ -45,6 +45,7 @@ class Flow:
     rps: float = 0.0
     failing: float = 0.0
     latency_ms: float = 0.0
+    waited_ms: float = 0.0
     lost: float = 0.0
     edges: list[Edge] = field(default_factory=list)
 
@@ -126,4 +127,5 @@ def _outcome(flow: Flow, flows: dict[str, Flow]) -> None:
         return
     own = sum(sum(f.ratio for f in each.behaviour.faults) for each in serving) / len(serving)
     flow.failing = min(1.0, own + (1 - own) * min(1.0, passed_on))
-    flow.latency_ms = waiting + sum(each.behaviour.latency_ms for each in serving) / len(serving)
+    flow.waited_ms = sum(each.behaviour.wait_ms for each in serving) / len(serving)
+    flow.latency_ms = waiting + flow.waited_ms + sum(each.behaviour.latency_ms for each in serving) / len(serving)

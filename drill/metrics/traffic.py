@@ -152,7 +152,9 @@ class Traffic:
     def _time(self, flow: Flow, instance: Instance, counters: Counters, count: int) -> None:
         if not count:
             return
-        waiting = flow.latency_ms - sum(i.behaviour.latency_ms for i in flow.serving) / len(flow.serving)
+        waiting = (
+            flow.latency_ms - flow.waited_ms - sum(i.behaviour.latency_ms for i in flow.serving) / len(flow.serving)
+        )
         median = (instance.behaviour.latency_ms + max(0.0, waiting)) / 1000
         sigma = instance.behaviour.sigma
         cdf = np.array([0.5 * (1 + math.erf(math.log(edge / median) / (sigma * math.sqrt(2)))) for edge in BUCKETS])
@@ -167,7 +169,7 @@ class Traffic:
         wanted = min(good, int(self._rng.poisson(_LINES_PER_S * min(dt, 2.0))))
         for _ in range(wanted):
             at = now - dt * self._lines.random()
-            took = flow.latency_ms * self._lines.lognormvariate(0, instance.behaviour.sigma)
+            took = (flow.latency_ms - flow.waited_ms) * self._lines.lognormvariate(0, instance.behaviour.sigma)
             status = "404" if self._lines.random() < _NOISE_404 else "200"
             fields = lines.request_fields(self._lines, self._lines.choice(flow.service.routes), status, took)
             self.log(instance, flow.service.log_format, at, "info", "request", fields)
