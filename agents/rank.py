@@ -33,6 +33,10 @@ KINDS: Mapping[str, tuple[Role, float]] = {
     "scaled": ("change", 0.8),
     "restarted": ("change", 0.35),
     "dependency_errors": ("dependency", 0.5),
+    # A step slow by its own time is a cause's place; where an error begins may still be its victim's.
+    "span_slow": ("state", 0.75),
+    "span_error": ("log", 0.6),
+    "calls": ("dependency", 0.4),
     "log_template": ("log", 0.45),
     "metric_shift": ("symptom", 0.35),
     "alert_value": ("symptom", 0.2),
@@ -163,6 +167,8 @@ def weigh(evidence: Sequence[Evidence], scope: Scope, services: Mapping[str, Ser
     facts = []
     for item in evidence:
         for found in item.findings:
+            if not found.score:  # plain topology: it says who calls whom, and accuses nobody
+                continue
             role, weight = KINDS.get(found.kind, UNKNOWN_KIND)
             factor, reason = _timing(found, role, onset, skew)
             worth = weight * found.score * factor * related(found.service) * _harmless(found)

@@ -146,9 +146,11 @@ RULES: tuple[Rule, ...] = (
          "{service} crashes since {rollout} ({change})", _undo),
     Rule("rollout_stuck", (_need("rollout_stuck", "probe_failing", "not_ready"), ROLLOUT), 0.82,
          "{service} has pods that do not become ready since {rollout} ({change})", _undo),
+    Rule("slow_after_rollout", (_need("span_slow"), ROLLOUT), 0.88,
+         "{service} is slow since {rollout} ({change}): {operation} takes {took}", _undo),
     Rule("bad_rollout", (ROLLOUT, TROUBLE, _need("log_template", where=lambda found: bool(found.data.get("new")))), 0.88,
          "{service} fails since {rollout} ({change})", _undo),
-    Rule("bad_rollout", (ROLLOUT, _need("metric_shift", "log_template", "alert_value")), 0.8,
+    Rule("bad_rollout", (ROLLOUT, _need("metric_shift", "log_template", "alert_value", "span_error")), 0.8,
          "{service} fails since {rollout} ({change})", _undo),
     Rule("scaled_down", (_need("scaled", where=_down), _need("metric_shift", "replicas_short", "alert_value")), 0.75,
          "{service} has too few pods: it was scaled from {from} to {to}{when}", _scale_back),
@@ -169,6 +171,10 @@ RULES: tuple[Rule, ...] = (
          "{service} gets far more traffic than usual and is at its limit", _nothing),
     Rule("stuck", (_need("probe_failing", "not_ready", "rollout_stuck"),), 0.6,
          "{service} has pods that are not ready, and no recent change explains it", _restart),
+    Rule("slow_step", (_need("span_slow"),), 0.7,
+         "{service} is slow in {operation}, which takes {took}, and no recent change explains it", _restart),
+    Rule("failing_step", (_need("span_error"),), 0.5,
+         "{service} fails in {operation}: {message}", _nothing),
     Rule("dependency_failing", (_need("dependency_errors"),), 0.45,
          "{service} fails because its calls to {peer} fail; why {peer} fails is not visible from here", _nothing),
     Rule("no_endpoints", (_need("no_endpoints", "replicas_short"),), 0.5,
@@ -219,6 +225,11 @@ def _change(found: Finding) -> str:
     return said if len(said) <= CHANGE_CHARS else said[:CHANGE_CHARS].rsplit(" ", 1)[0] + " …"
 
 
+def _seconds(found: Finding, key: str) -> str:
+    value = _number(found, key) or 0.0
+    return f"{value:.2g} s" if value >= 1 else f"{value * 1e3:.0f} ms"
+
+
 def _words(match: Match) -> dict[str, object]:
     """Collect what the templates of RULES may name, from the matched findings' data."""
     words: dict[str, object] = {"service": match.service, "when": "", "change": "", "rollout": "its last rollout"}
@@ -232,6 +243,8 @@ def _words(match: Match) -> dict[str, object]:
             revision = found.data.get("revision")
             words["change"] = _change(found)
             words["rollout"] = f"rollout {revision}{when}" if revision else f"its last rollout{when}"
+        if found.kind == "span_slow":
+            words["took"] = f"{_seconds(found, 'after')} instead of {_seconds(found, 'before')}"
         words["peer"] = monitor.peer_of(found) or words.get("peer", "a dependency")
     return words
 
