@@ -31,9 +31,9 @@ ROOM_ROWS = 2_000  # waiting; at the rate of a slow disk about a second of work
 ROOM_CHARS = 64_000_000
 PATIENCE_S = 2.5  # Slack waits 3 s
 FLUSH_S = 8.0  # a statement that takes longer is given up, and its connection with it
-FLUSHERS = 2  # one batch is packed while another commits
+FLUSHERS = 1  # more would split the company into smaller batches
 READ_AT_ONCE = 4
-JOB_ROWS = 20  # events of one reading job: few enough that replicas share a burst
+JOB_ROWS = 50  # events of one reading job: few enough that replicas share a burst
 MOST_ID = 500  # characters of an event id, as the table has it
 _UNSTORABLE = re.compile("[\ud800-\udfff]|\\\\u0000")
 
