@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8700
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-intake chaos
+.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-intake chaos
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench-start: .venv/.installed ## time to --help and to ready
 
 bench-retrieval: .venv/.installed ## search quality over alerts and runbooks: DATA=folder with corpus.jsonl
 	@$(BIN)/python -m bench.retrieval $(DATA)
+
+bench-rank: .venv/.installed ## CPU and memory of ranking one large incident, and how they grow
+	@$(BIN)/python -m bench.rank
 
 bench-intake: .venv/.installed ## durable acknowledgements beside an empty Bolt listener, and a storm of 10,000 alerts
 	@$(BIN)/python -m bench.intake

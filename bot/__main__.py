@@ -26,6 +26,10 @@ knowledge = typer.Typer(help="Runbooks and lessons: what earlier cases are recal
 audit = typer.Typer(help="The record of every event: append-only and hash-chained.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
 app.add_typer(audit, name="audit")
+evaluate = typer.Typer(
+    help="How good is it: measured on recorded incidents with a known culprit.", no_args_is_help=True
+)
+app.add_typer(evaluate, name="eval")
 logs = typer.Typer(help="Log files: their lines grouped by template.", no_args_is_help=True)
 app.add_typer(logs, name="logs")
 
@@ -186,6 +190,21 @@ def inspect(
         where = "" if every else namespace
         code = inspect.live(common.config, context, where, now, notes=notes, as_json=as_json, debug=common.debug)
         raise typer.Exit(code)
+
+
+@evaluate.command()
+def rank(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A recorded day or set, or a folder of them.")],
+    format_: Annotated[str, typer.Option("--format", help="nezha or petshop [default: as found].")] = "",
+    out: Annotated[Path | None, typer.Option("--json", help="Write the ranked list per case here.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave a part out, to see what it is worth.")] = None,
+) -> None:
+    """Rank the suspects of recorded incidents, beside n-sigma and BARO; AC@k, Avg@5 and calibration."""
+    with _readable(ctx):
+        from bot.commands import eval as evaluation
+
+        evaluation.main(path, format_, out, without or ())
 
 
 @knowledge.command()

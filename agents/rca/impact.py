@@ -1,0 +1,75 @@
+"""How much of what users feel each service adds: seconds waited and requests failed, by volume. Called by fuse.py.
+
+Used where it is known which service and signal hurts and how many requests each service serves. A slow service that
+nobody asks explains nothing; a caller's share that its callees add too is theirs. Every moment counts as much as users
+suffered in it, so that the onset inside the window needs no guess.
+"""
+
+import numpy as np
+
+from agents.rca.graph import Calls, below
+from agents.rca.metrics import Kind, kind_of
+from agents.rca.signals import Floats, Incident, Series
+
+CALLEE_SHARE = 0.75  # of what its worst callee adds, taken off a caller: part of it may be its own
+
+
+def impact(incident: Incident, graph: Calls) -> dict[str, float]:
+    """Return each service's own share (1 = all) of what the hurting service adds; empty when that cannot be told."""
+    hurting = _signal(incident, incident.hurts, kind_of(incident.hurts_metric))
+    if hurting is None:
+        return {}
+    kind = kind_of(hurting.metric)
+    felt = _added(incident, hurting, kind)
+    total = float(felt.sum())
+    if total <= 0:
+        return {}
+    weight = felt / total
+    served: dict[str, float] = {}
+    strange: set[str] = set()
+    for service in sorted(below(graph, incident.hurts)):
+        one = _signal(incident, service, kind)
+        if one is None or one.values.size != felt.size:
+            continue
+        served[service] = float((weight * _added(incident, one, kind)).sum())
+        if incident.normal and not _known(incident, one).size:
+            strange.add(service)
+    own = {}
+    for service, amount in served.items():
+        # A callee that was never called before does not explain its caller: calling it is what is new.
+        callees = [served.get(callee, 0.0) for callee in graph.get(service, ()) if callee not in strange]
+        left = amount - CALLEE_SHARE * max(callees, default=0.0)
+        own[service] = 0.0 if service in strange else max(left, 0.0) / float((weight * felt).sum())
+    return own
+
+
+def _signal(incident: Incident, service: str, kind: Kind) -> Series | None:
+    """Return the service's series of *kind*, its mean before any percentile: means add up, percentiles do not."""
+    fitting = [one for one in incident.series if one.service == service and kind_of(one.metric) == kind]
+    return min(fitting, key=lambda one: ("average" not in one.metric.lower(), one.metric), default=None)
+
+
+def _known(incident: Incident, one: Series) -> Floats:
+    before = incident.normal.get((one.service, one.metric))
+    if before is None:
+        before = one.values[one.times < incident.at - 300.0]
+    return before[np.isfinite(before)]
+
+
+def _added(incident: Incident, one: Series, kind: Kind) -> Floats:
+    """Return seconds waited (latency) or requests failed (good, in percent) above normal at every moment."""
+    before = _known(incident, one)
+    seen = one.values[np.isfinite(one.values)]
+    if not before.size:
+        before = np.array([100.0]) if kind == "good" else seen[:1]
+    if not before.size:
+        return np.zeros(one.values.size)
+    usual = float(np.median(before))
+    worse = (usual - one.values) / 100.0 if kind == "good" else one.values - usual
+    volume = next((two.values for two in incident.series if two.service == one.service and _counts(two)), None)
+    amount = np.maximum(worse, 0.0) * (1.0 if volume is None else volume)
+    return np.where(np.isfinite(amount), amount, 0.0)
+
+
+def _counts(one: Series) -> bool:
+    return kind_of(one.metric) == "traffic" and "request" in one.metric.lower()
