@@ -13,10 +13,10 @@ NAME = listed("""
     alertname alert_name alarm_name alert_rule alert_rule_name rule_name monitor_name check_name
     monitor_friendly_name friendly_name condition_name trigger_name problem_title alert_title incident_title
     issue_title alarm_title monitor_title event_title rule_title rule_description service_description service_desc
-    servicedesc service_display_name_check sensor sensor_name test_name signal_rule_name detector detector_name
+    servicedesc service_display_name_check sensor sensor_name test_name signal_rule_name
     saved_search_name search_name job_title problem_name event_name issue_name check_title item_title violation_name
     policy_name title headline subject display_name alarm incident_name entity_display_name_alert error_class
-    exception_class error_message exception_type check rule alert monitor condition problem trigger test signal name
+    exception_class error_message exception_type check rule alert monitor condition problem trigger test signal event issue incident error detector_name detector name
     summary short_description message msg description text details reason body cause
 """)
 """What the alert is called: the rule's own name before a title, a title before prose."""
@@ -27,7 +27,7 @@ STATUS = listed("""
     monitor_condition service_state host_state state_name status_name to_state alert_transition transition
     notification_type message_type event_type event_action action alert_type_friendly_name trigger_status health
     condition_state event_status result outcome last_status to event type trigger alert_type kind notification
-    category
+    category event_name webhook_event
 """)
 """What state it is in; a value counts only when it is a word for a state."""
 

@@ -7,6 +7,7 @@ import re
 
 from bot.reading.facts import Facts
 from bot.reading.keys import listed
+from bot.reading.post import Post
 from bot.reading.roles import facts_of, title_of
 from bot.reading.slack import Sheet
 from bot.reading.text import bare, service_among, text_fingerprint
@@ -217,3 +218,22 @@ def _service(facts: Facts, sheet: Sheet, title: str, known: object) -> None:
     match = _ON.search(bare(title)) or _ON.search(text)
     if match and not facts.guessed_service:
         facts.guessed_service = match["name"]
+
+
+def posted(post: Post, sender: str, identity: str = "") -> Facts:
+    """Return what *sender*'s Slack message shows; *identity* is a pattern whose first group, found in a link, is its own id."""
+    facts = facts_of_sheet(post.sheet, known=list(post.known))
+    facts.sender = sender
+    for link in post.sheet.links.values() if identity else ():
+        match = re.search(identity, link)
+        if match:
+            facts.identity, facts.fingerprint = match[1], ""
+            break
+    return facts
+
+
+def linked(post: Post, *hosts: str) -> bool:
+    """Say whether a Slack message from an app links to one of *hosts* with its title or first links."""
+    if post.kind != "slack" or post.sheet.person:
+        return False
+    return any(host in link for link in list(post.sheet.links.values())[:4] for host in hosts)

@@ -7,6 +7,7 @@ better; for senders without a reader this is all there is. Keys are compared in 
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from bot.reading import keys
@@ -14,7 +15,7 @@ from bot.reading.facts import Facts
 from bot.reading.text import MAX_PAIRS, SERVICE_LABELS, is_url, text_of
 from bot.reading.times import when
 from bot.reading.walk import LABEL_HOLDERS, Leaf, leaves
-from bot.reading.words import Status, severity_word, status_word
+from bot.reading.words import Status, only_state, severity_word, status_word
 from tools.records import Severity
 
 T = TypeVar("T")
@@ -70,12 +71,12 @@ _SUFFIX = re.compile(
 )
 
 
-def pick(found: Iterable[Leaf], keys: tuple[str, ...], accept: Callable[[Leaf], T | None]) -> T | None:
-    """Return what *accept* makes of the best leaf it takes: the earliest key of *keys*, then the least deep, then the first."""
-    rank = {key: index for index, key in reversed(list(enumerate(keys)))}
+def pick(found: Iterable[Leaf], keys_: tuple[str, ...], accept: Callable[[Leaf], T | None]) -> T | None:
+    """Return what *accept* makes of the best leaf it takes: the earliest key of *keys_*, then the least deep, then the first."""
+    rank = _ranks(keys_)
     ranked = []
     for order, leaf in enumerate(found):
-        best = min((rank[name] for name in leaf.names if name in rank), default=None)
+        best = min((rank[name] + loss for name, loss in spellings(leaf) if name in rank), default=None)
         if best is not None:
             ranked.append((best, len(leaf.path), order, leaf))
     for *_, leaf in sorted(ranked, key=lambda entry: entry[:3]):
@@ -83,6 +84,27 @@ def pick(found: Iterable[Leaf], keys: tuple[str, ...], accept: Callable[[Leaf], 
         if taken is not None:
             return taken
     return None
+
+
+@cache
+def _ranks(keys_: tuple[str, ...]) -> dict[str, int]:
+    return {key.replace("_", ""): index for index, key in reversed(list(enumerate(keys_)))}
+
+
+@lru_cache(maxsize=4096)
+def _spellings(path: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    last = path[-1]
+    words = last.split("_")
+    ends = ["".join(words[at:]) for at in range(1, len(words) - 1)]
+    return (("".join(words), 0), ("".join(path).replace("_", ""), 0), *((end, 0.5) for end in ends))
+
+
+def spellings(leaf: Leaf) -> tuple[tuple[str, float], ...]:
+    """Its key and its parent's with its own, without underscores (MONITORNAME is monitor_name), and the key's last words.
+
+    "health_rule_name" is also a rule_name, a little less surely; one last word alone says too little.
+    """
+    return _spellings(leaf.path[-2:]) if leaf.path else ()
 
 
 def told(leaf: Leaf) -> str | None:
@@ -103,10 +125,8 @@ def _name(leaf: Leaf) -> str | None:
     last = leaf.names[0]
     if not re.search(r"[^\W\d_]{2}", text) or is_url(text) or _IDENTIFIER.fullmatch(text) or "\n" in text[:3]:
         return None
-    if last not in ("title", "message", "summary", "description") and len(text) < 30:
-        words = text.split()
-        if len(words) <= 2 and status_word(text) and (severity_word(text) or len(words) == 1):
-            return None
+    if only_state(text):
+        return None
     if last == "name" and not _is_own_name(leaf):
         return None
     return title_of(text)
@@ -114,11 +134,11 @@ def _name(leaf: Leaf) -> str | None:
 
 def _is_own_name(leaf: Leaf) -> bool:
     """Tell a `name` at the top, or in an object that stands for the alert, from the name of something else."""
-    return all(step in _OWN_NAME for step in leaf.path[:-1])
+    return len(leaf.path) < 2 or any(word in _OWN_NAME for word in leaf.path[-2].split("_"))
 
 
 def _status(leaf: Leaf) -> Status | None:
-    if isinstance(leaf.value, str):
+    if isinstance(leaf.value, str) and len(leaf.value.split()) <= 4:
         return status_word(leaf.value)
     return None
 
@@ -142,12 +162,23 @@ def severity_leaf(leaf: Leaf) -> Severity | None:
 
 
 def _number(key: str, number: int) -> Severity | None:
-    """1..5 of a priority counts down from gravest (ITIL); the levels of rules count up to 15 (OSSEC, Wazuh)."""
-    if "priority" in key or "urgency" in key or key == "sev":
-        return {0: "critical", 1: "critical", 2: "critical", 3: "warning", 4: "info", 5: "info"}.get(number)  # type: ignore[return-value]
+    """Read the levels of rules, which count up to 15 (OSSEC, Wazuh); other numbers are no more than a guess."""
     if key in ("level", "rule_level") and number <= 16:
         return "critical" if number >= 12 else "warning" if number >= 7 else "info"
     return None
+
+
+def _priority_number(leaf: Leaf) -> Severity | None:
+    """Read 1..5 as most do, 1 the gravest (ITIL); some count the other way, so it is a guess."""
+    grades: dict[str, Severity] = {
+        "0": "critical",
+        "1": "critical",
+        "2": "critical",
+        "3": "warning",
+        "4": "info",
+        "5": "info",
+    }
+    return grades.get(text_of(leaf.value)) if leaf.names[0] in ("priority", "urgency", "sev", "severity") else None
 
 
 def _time(leaf: Leaf) -> datetime | None:
@@ -198,7 +229,7 @@ def read_severity(facts: Facts, found: list[Leaf]) -> None:
             keys.STATE_SEVERITY,
             lambda leaf: str(leaf.value).lower() in ("down", "offline", "unreachable") or None,
         )
-        facts.guessed_severity = "critical" if down else None
+        facts.guessed_severity = "critical" if down else pick(found, keys.SEVERITY, _priority_number)
 
 
 def read_service(facts: Facts, found: list[Leaf]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -57,13 +58,24 @@ def tags_of(value: Any) -> dict[str, str]:
     """
     if isinstance(value, dict):
         return pairs_of(value)
-    items = re.split(r"[,;\n]", value) if isinstance(value, str) else value
+    items = _listed(value) if isinstance(value, str) else value
     found: dict[str, str] = {}
     for item in items[:MAX_PAIRS] if isinstance(items, list) else []:
         key, text = _tag(item)
         if key and text:
             found.setdefault(key, text)
     return found
+
+
+def _listed(text: str) -> list[Any]:
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, list):
+            return found
+    return list(re.split(r"[,;\n]", text))
 
 
 def _tag(item: Any) -> tuple[str, str]:

@@ -34,7 +34,7 @@ _OVER = frozenset(
 _ON = frozenset(
     listed(
         """
-        abnormal ack acknowledge acknowledged acknowledgement activated active alarm alert alerting annotated anomaly
+        abnormal anomalous ack acknowledge acknowledged acknowledgement activated active alarm alert alerting annotated anomaly
         assigned bad breach breached create created crit critical danger degraded detected down emergency error errors
         escalate escalated exceeded fail failed failing failure fatal fire fired firing hard identified investigating
         late major minor missed monitoring new nodata notify occurred offline ongoing open opened outage problem
@@ -45,6 +45,9 @@ _ON = frozenset(
     )
 )
 _NEVER_NEWS = {"un", "not", "no", "non", "isn", "never"}
+_FILLER = frozenset(
+    listed("no data item incident alert issue event monitor status state is the notification failure recovery auto")
+)
 _EMOJI: dict[str, tuple[Status, Severity | None]] = {
     "white_check_mark": ("resolved", None),
     "heavy_check_mark": ("resolved", None),
@@ -113,6 +116,14 @@ def status_word(value: object) -> Status | None:
         elif word in _ON and not (word == "alert" and found is None and len(words) > 1):
             found = "firing"
     return found or ("firing" if words and words[-1] == "alert" else None)
+
+
+def only_state(text: str) -> bool:
+    """Say whether *text* is nothing but a state or a severity ("incident.triggered", "Critical", "No Data")."""
+    words = tokens(text)
+    return len(words) <= 4 and all(
+        word in _OVER or word in _ON or word in SEVERITIES or word in _FILLER for word in words
+    )
 
 
 def severity_word(value: object) -> Severity | None:

@@ -18,6 +18,7 @@ _NOT_OURS = (
     "monitor_id",
     "host_name",
 )
+_ALONE = frozenset(("labels", "summary", "description", "status", "fingerprint", "endsAt", "value"))
 _OURS = ("annotations", "generatorURL", "startsAt", "activeAt")
 
 
@@ -61,6 +62,8 @@ def parse(post: Post) -> list[Facts]:
 
 def _is_alert(item: dict[str, object]) -> bool:
     labels = part(item, "labels")
+    if labels and item.keys() <= _ALONE:
+        return True
     return bool(labels) and (
         any(key in item for key in _OURS) or bool({"alertname", "job", "instance"} & labels.keys())
     )

@@ -8,12 +8,12 @@ from bot.sources import Unreadable, read
 def test_a_bots_message_is_read_as_far_as_it_goes() -> None:
     message = {
         "subtype": "bot_message",
-        "username": "Datadog",
+        "username": "Acme Watch",
         "text": "*Triggered: High latency on checkout* namespace: shop <http://dd/1|Open>",
         "ts": "1763920000.000100",
     }
     (alert,) = read("slack", message, {"checkout"})
-    assert alert.sender == "Datadog"
+    assert alert.sender == "Acme Watch"
     assert (alert.service, alert.namespace, alert.status) == ("checkout", "shop", "firing")
     assert alert.links == {"open": "http://dd/1"}
     assert alert.missing == ("severity", "query")
