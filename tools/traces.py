@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 CALLING = frozenset({"client", "producer"})
+WAY = " (on the way to it)"
 FEW = 5  # fewer spans than this on either side are no comparison
 RATIO = 1.5  # a step is slow from this factor on,
 LEAST_S = 0.005  # and from this many seconds on,
@@ -150,7 +151,7 @@ class Traces:
         if span.kind in CALLING:
             callee = next((child for child in self.children(span) if child.service != span.service), None)
             if callee is not None:
-                return callee.service, masked(callee.operation)
+                return callee.service, f"{masked(callee.operation)}{WAY}"
             if span.peer and not self.children(span):
                 return span.peer, masked(span.operation)
         return span.service, masked(span.operation)
