@@ -154,7 +154,7 @@ async def cluster(
         for plural in plurals
         if wanted is None or plural in wanted
     ]
-    read = await asyncio.gather(*(_list(kube, path, unread) for path, _ in paths))
+    read = await asyncio.gather(*(read_list(kube, path, unread) for path, _ in paths))
     items: list[Obj] = []
     lists: set[tuple[str, str]] = set()
     for (_, place), (kind, objs, complete) in zip(paths, read, strict=True):
@@ -164,7 +164,8 @@ async def cluster(
     return Objects(tuple(items), now, clock=True, lists=frozenset(lists))
 
 
-async def _list(kube: Kube, path: str, unread: Callable[[str], None]) -> tuple[str, list[Obj], bool]:
+async def read_list(kube: Kube, path: str, unread: Callable[[str], None]) -> tuple[str, list[Obj], bool]:
+    """Return the kind at *path*, its objects (of one object, itself) and whether these are all."""
     objs: list[Obj] = []
     kind, more = "", ""
     while True:
@@ -175,6 +176,8 @@ async def _list(kube: Kube, path: str, unread: Callable[[str], None]) -> tuple[s
         except Forbidden as exc:
             unread(str(exc))
             return kind, objs, False
+        if "items" not in page and "metadata" in page and not str(page.get("kind")).endswith("List"):
+            return "", [page], False
         kind = str(page.get("kind") or "").removesuffix("List")
         objs += [{**each, "kind": kind} for each in dicts(page.get("items"))]
         more = str((page.get("metadata") or {}).get("continue") or "")

@@ -18,7 +18,12 @@ from tools.registry import plugins
 Right = tuple[str, str, str]  # API group, resource (or resource/subresource), verb
 READS: tuple[Right, ...] = (
     *(("apps", kind, "list") for kind in ("deployments", "statefulsets", "daemonsets", "replicasets")),
-    *(("", kind, "list") for kind in ("pods", "services", "events")),
+    *(("", kind, "list") for kind in ("pods", "services", "events", "nodes")),
+    *(("", kind, "list") for kind in ("persistentvolumeclaims", "resourcequotas", "limitranges")),
+    *(("networking.k8s.io", kind, "list") for kind in ("ingresses", "networkpolicies")),
+    ("autoscaling", "horizontalpodautoscalers", "list"),
+    ("policy", "poddisruptionbudgets", "list"),
+    ("discovery.k8s.io", "endpointslices", "list"),
     ("", "pods/log", "get"),
 )
 # What would make a stolen reader dangerous; each is asked on its own, since no API lists everything a role may do.

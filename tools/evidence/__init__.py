@@ -8,6 +8,8 @@ Finding.kind, and what data carries (namespace and deployment wherever they are 
 - kubernetes: oom_killed (pod, container, pods, limit, restarts), crash_loop (exit_code, restarts), image_pull (image, reason),
   config_error (reason), unschedulable, not_ready, evicted, probe_failing (count), restarted (exit_code), rollout_stuck
   (reason), replicas_short (available, desired), no_endpoints (service), scaled_to_zero (by)
+- kubernetes, around it (tools.surroundings; data: object, remedy): the conditions of tools.analyzers about its newest ReplicaSet,
+  nodes, claims, quotas, limits, autoscaler, budgets, ingresses and network policies, by their own names
 - changes: rollout (revision, previous_revision, what, before, after, age_s, changes), scaled (from, to, age_s, by),
   restarted (age_s); age_s is seconds before the alert's start, negative after it
 - metrics: metric_shift (signal = rate | errors | latency | saturation, before, after, unit, ratio, ongoing), alert_value

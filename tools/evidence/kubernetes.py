@@ -14,6 +14,7 @@ from tools.observe import Seen, listed, missing, observe
 from tools.prometheus import moment
 from tools.records import Evidence, Finding, Scope
 from tools.sources import Sources
+from tools.surroundings import around
 from tools.workloads import Workload, dependencies, find, name_of, when
 
 NEEDS = "kube"
@@ -43,6 +44,11 @@ async def _look(seen: Seen, scope: Scope, kube: Kube, now: datetime) -> None:
         found = conditions.findings(each, scope.start, now, alerting=alerting)
         seen.findings += found
         seen.body += _described(each, found, scope.start, now)
+    unread: list[str] = []
+    beside = await around(kube, workload, now, seen.ask, unread.append)
+    seen.findings += beside
+    seen.body += [f"  ! {finding.kind}: {finding.statement}" for finding in beside]
+    seen.body += [f"  not read: {why}" for why in unread[:3]]
     seen.findings.sort(key=lambda finding: -finding.score)
     seen.summary = _summary(workload, near, seen.findings)
 

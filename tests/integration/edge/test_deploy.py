@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import tools.actions
+import tools.surroundings
 import tools.workloads
 from bot.doctor import clusters
 from bot.settings import VARIABLES, load
@@ -58,7 +59,10 @@ def test_the_reader_reads_what_evidence_is_made_of_and_nothing_else(
     base: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     granted = rights(base["ClusterRole", "tocsin-reader"])
-    read = {("" if path == "/api/v1" else path.split("/")[2], kind) for kind, path in tools.workloads._KINDS.items()}
+    read = {
+        ("" if path == "/api/v1" else path.split("/")[2], kind)
+        for kind, path in (tools.workloads._KINDS | tools.surroundings.KINDS).items()
+    }
     logs = ("", "pods/log", "get")
     assert logs in granted
     granted = granted - {logs}

@@ -207,3 +207,48 @@ async def test_secrets_in_events_are_redacted(cluster, kube, scope):
     assert "hunter2" not in seen.body
     assert "opensesame1" not in seen.body
     assert "db:5432" in seen.body
+
+
+CORE = "/api/v1/namespaces/shop"
+
+
+def around(cluster: FakeCluster, path: str, kind: str, name: str, **rest) -> None:
+    cluster.objects[path] = {
+        "kind": f"{kind}List",
+        "metadata": {},
+        "items": [{"metadata": {"name": name, "namespace": "shop"}, **rest}],
+    }
+
+
+async def test_what_surrounds_the_workload_is_told_when_it_is_wrong(cluster, kube, scope):
+    add_service(cluster, "checkout", [template("checkout", "shop/checkout:v1")])
+    used = {"hard": {"pods": "2"}, "used": {"pods": "2"}}
+    around(cluster, f"{CORE}/resourcequotas", "ResourceQuota", "small", status=used)
+    target = {"scaleTargetRef": {"kind": "Deployment", "name": "checkout"}, "maxReplicas": 2}
+    full = {"conditions": [{"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}]}
+    path = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
+    around(cluster, path, "HorizontalPodAutoscaler", "checkout", spec=target, status=full)
+    seen, found = await look(kube, scope)
+    assert {"quota_exhausted", "hpa_at_maximum"} <= set(found)
+    assert found["hpa_at_maximum"].service == "checkout"
+    assert found["quota_exhausted"].data["object"] == "ResourceQuota/shop/small"
+    assert "! quota_exhausted" in seen.body
+
+
+async def test_what_is_wrong_elsewhere_in_the_namespace_is_left_alone(cluster, kube, scope):
+    add_service(cluster, "checkout", [template("checkout", "shop/checkout:v1")])
+    around(cluster, f"{CORE}/persistentvolumeclaims", "PersistentVolumeClaim", "of-another", status={"phase": "Lost"})
+    target = {"scaleTargetRef": {"kind": "Deployment", "name": "cart"}, "maxReplicas": 2}
+    full = {"conditions": [{"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}]}
+    path = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
+    around(cluster, path, "HorizontalPodAutoscaler", "cart", spec=target, status=full)
+    assert not (await look(kube, scope))[1]
+
+
+async def test_surroundings_that_may_not_be_read_cost_nothing_else(cluster, kube, scope):
+    add_service(cluster, "checkout", [template("checkout", "shop/checkout:v1")])
+    cluster.refuse["resourcequotas"] = (403, "resourcequotas is forbidden")
+    cluster.refuse["endpointslices"] = (500, "etcd is away")
+    seen, found = await look(kube, scope)
+    assert not found
+    assert "resourcequotas is forbidden" in seen.body
