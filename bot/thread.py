@@ -18,7 +18,7 @@ from bot.blocks.kit import Post, fallback, key_of, section
 from bot.blocks.text import quiet
 from bot.blocks.thread import ROOT, desired, root
 from bot.story import Facts
-from bot.webapi import REFUSED_LAYOUT, SlackRefused, call
+from bot.webapi import REFUSED_LAYOUT, SlackBusy, SlackRefused, call
 from tools.errors import Permanent, TocsinError
 from tools.records import Case, Proposal
 from tools.store import incidents, posts
@@ -28,6 +28,9 @@ EVENT_TYPE = "tocsin_post"
 # https://docs.slack.dev/apis/web-api/rate-limits: one message per second per channel, short bursts allowed.
 MESSAGES_PER_S = 1.0
 BURST = 3.0
+UPDATES_PER_MIN = 50.0  # chat.update is of tier 3
+UPDATES_BURST = 20.0
+UPDATE = "slack:chat.update"
 CLOCK_SKEW_S = 300
 SAY_AGAIN_S = 3600  # a job that says something is not retried for longer
 _log = structlog.get_logger(__name__)
@@ -39,6 +42,14 @@ class Limiter(Protocol):
     async def allow(self, key: str, rate: float, per_s: float, burst: float | None = None) -> float:
         """Take one of *rate* calls per *per_s* seconds: 0.0 when taken, else seconds until it is worth asking again."""
         ...
+
+    async def hold(self, key: str, seconds: float) -> None:
+        """Let nobody take a call of *key* for so long."""
+        ...
+
+
+class _WaitedError(Exception):
+    """A turn was waited for; what was read before is old by now."""
 
 
 class Thread:
@@ -58,7 +69,14 @@ class Thread:
         default_channel: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._client = client
+        self._client = AsyncWebClient(  # without the handler that waits by itself: all replicas shall wait
+            token=client.token,
+            base_url=client.base_url,
+            session=client.session,
+            proxy=client.proxy,
+            timeout=client.timeout,
+            retry_handlers=[],
+        )
         self._db = db
         self._cache = cache
         self._deciders = deciders
@@ -71,6 +89,14 @@ class Thread:
 
         Raises Temporary when Slack or Postgres did not answer (call again), Permanent when Slack refuses the channel.
         """
+        turns: set[str] = set()
+        while True:
+            try:
+                return await self._draw(incident_id, turns)
+            except _WaitedError:
+                continue  # with the turn in hand and a fresh look: one update instead of many
+
+    async def _draw(self, incident_id: int, turns: set[str]) -> None:
         async with self._db.connection() as conn:
             case = await incidents.case(conn, incident_id)
         if not case.incident.thread_ts:
@@ -83,7 +109,7 @@ class Thread:
         async with self._db.connection() as conn:
             known = {row.key: row for row in await posts.list_for(conn, incident_id)}
         for post in desired(case, facts):
-            await self._show(case, post, known.get(post.key))
+            await self._show(case, post, known.get(post.key), turns)
         await self._react(case, known)
 
     async def say(self, channel: str, thread_ts: str, key: str, text: str) -> None:
@@ -112,13 +138,14 @@ class Thread:
             await incidents.set_thread(conn, incident_id, channel, found)
             return await incidents.case(conn, incident_id)
 
-    async def _show(self, case: Case, post: Post, known: posts.Post | None) -> None:
+    async def _show(self, case: Case, post: Post, known: posts.Post | None, turns: set[str]) -> None:
         incident_id = case.incident.id
         shown = _hash(post)
         if known and known.state == "posted" and known.content_hash == shown:
             return
         row, mine = (known, False) if known else await self._begin(incident_id, post.key, case.incident.channel)
         if row.state == "posted":
+            await self._take_update(turns)
             await self._update(case, row, post)
         else:
             found = "" if mine else await self._find(row.channel, case.incident.thread_ts, _payload(case, post.key))
@@ -138,7 +165,7 @@ class Thread:
     async def _post_claimed(self, case: Case, post: Post, channel: str, thread_ts: str) -> tuple[str, str]:
         try:
             return await self._post(channel, thread_ts, post, _payload(case, post.key))
-        except SlackRefused:
+        except (SlackRefused, SlackBusy):
             async with self._db.connection() as conn:  # surely not posted, so nothing to look for next time
                 await posts.forget(conn, case.incident.id, post.key)
             raise
@@ -156,7 +183,7 @@ class Thread:
         if thread_ts:
             message |= {"thread_ts": thread_ts, "reply_broadcast": post.broadcast}
         try:
-            answer = await call(self._client.chat_postMessage, **message, blocks=post.blocks)
+            answer = await self._heeding(f"slack:{channel}", self._client.chat_postMessage, message, post.blocks)
         except SlackRefused as error:
             if error.code not in REFUSED_LAYOUT:
                 raise
@@ -172,7 +199,7 @@ class Thread:
             "metadata": {"event_type": EVENT_TYPE, "event_payload": _payload(case, post.key)},
         }
         try:
-            await call(self._client.chat_update, **message, blocks=post.blocks)
+            await self._heeding(UPDATE, self._client.chat_update, message, post.blocks)
         except SlackRefused as error:
             if error.code in REFUSED_LAYOUT:
                 _log.error("layout_refused", key=post.key, code=error.code, detail=str(error))
@@ -203,6 +230,29 @@ class Thread:
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor or not thread_ts:
                 return ""
+
+    async def _heeding(
+        self, key: str, method: Callable[..., Awaitable[Any]], message: Mapping[str, Any], blocks: Any
+    ) -> Mapping[str, Any]:
+        """Call *method*; when Slack asks to slow down, every replica does, for as long as it asks."""
+        try:
+            return await call(method, **message, blocks=blocks)
+        except SlackBusy as busy:
+            await self._cache.hold(key, busy.delay)
+            raise
+
+    async def _take_update(self, turns: set[str]) -> None:
+        """Take one of the workspace's updates; raises _WaitedError, with the turn in *turns*, when it took a while."""
+        if UPDATE in turns:
+            turns.discard(UPDATE)
+            return
+        waited = False
+        while (wait := await self._cache.allow(UPDATE, UPDATES_PER_MIN, 60.0, UPDATES_BURST)) > 0:
+            waited = True
+            await self._sleep(wait)
+        if waited:
+            turns.add(UPDATE)
+            raise _WaitedError
 
     async def _take_turn(self, channel: str) -> None:
         while (wait := await self._cache.allow(f"slack:{channel}", MESSAGES_PER_S, 1.0, BURST)) > 0:

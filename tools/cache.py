@@ -27,6 +27,8 @@ _POLL_S = 0.05
 # GCRA (the "leaky bucket as a meter" of ITU-T I.371) on the server's clock, so replicas need not agree on theirs.
 # KEYS[1]: the theoretical arrival time in us; ARGV: us per call, how many us of calls may come at once. Returns us to wait.
 _ALLOW = """
+local held = redis.call('PTTL', KEYS[2])
+if held > 0 then return held * 1000 end
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local each, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -70,6 +72,10 @@ class Cache(Protocol):
         """
         ...
 
+    async def hold(self, key: str, seconds: float) -> None:
+        """Let nobody's `allow` take a call of *key* for so long: the other side asked for it (Retry-After)."""
+        ...
+
     async def aclose(self) -> None:
         """Close connections."""
         ...
@@ -108,6 +114,7 @@ class MemoryCache:
         self._most = most_keys
         self._values: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._arrivals: OrderedDict[str, float] = OrderedDict()
+        self._held: dict[str, float] = {}
         self._flights = _Flights()
 
     @property
@@ -145,6 +152,10 @@ class MemoryCache:
     async def allow(self, key: str, rate: float, per_s: float, burst: float | None = None) -> float:
         """See Cache."""
         now, each = self._clock(), per_s / rate
+        held = self._held.get(key, now) - now
+        if held > 0:
+            return held
+        self._held.pop(key, None)
         arrival = max(self._arrivals.get(key, now), now)
         wait = arrival + each - (rate if burst is None else burst) * each - now
         if wait > 1e-9:  # rounding of sums must not refuse the last call of a burst
@@ -154,6 +165,10 @@ class MemoryCache:
         if len(self._arrivals) > self._most:
             self._arrivals.popitem(last=False)
         return 0.0
+
+    async def hold(self, key: str, seconds: float) -> None:
+        """See Cache."""
+        self._held[key] = max(self._held.get(key, 0.0), self._clock() + seconds)
 
     async def aclose(self) -> None:
         """See Cache."""
@@ -236,8 +251,18 @@ class RedisCache:
             if there:
                 each = 1e6 * per_s / rate
                 arguments = [each, (rate if burst is None else burst) * each]
-                return float(await self._allow(keys=[f"{_PREFIX}rate:{key}"], args=arguments)) / 1e6
+                return (
+                    float(await self._allow(keys=[f"{_PREFIX}rate:{key}", f"{_PREFIX}hold:{key}"], args=arguments))
+                    / 1e6
+                )
         return await self._local.allow(key, rate, per_s, burst)
+
+    async def hold(self, key: str, seconds: float) -> None:
+        """See Cache; kept locally too, for when Redis goes away meanwhile."""
+        await self._local.hold(key, seconds)
+        async with self._shared() as there:
+            if there:
+                await self._redis.set(f"{_PREFIX}hold:{key}", b"", px=max(1, int(seconds * 1000)))
 
     async def aclose(self) -> None:
         """See Cache."""

@@ -130,6 +130,15 @@ async def test_waiting_as_told_is_enough(cache: Cache):
     assert await cache.allow("k", rate=10, per_s=1, burst=1) == 0.0
 
 
+async def test_a_hold_stops_everybody_and_ends_by_itself(cache: Cache):
+    await cache.hold("k", 0.3)
+    wait = await cache.allow("k", rate=100, per_s=1)
+    assert 0 < wait <= 0.3
+    assert await cache.allow("other", rate=100, per_s=1) == 0.0
+    await asyncio.sleep(wait + 0.02)
+    assert await cache.allow("k", rate=100, per_s=1) == 0.0
+
+
 async def test_replicas_share_values_limits_and_flights(server: Server):
     one, two = RedisCache(server.url), RedisCache(server.url)
     look = Counting()

@@ -1,12 +1,13 @@
 """The thread is a view of the record: drawn once, brought up to date, never posted twice."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.thread import Thread
-from bot.webapi import SlackRefused
+from bot.webapi import SlackBusy, SlackRefused
 from tests.integration.bot_slack.conftest import Fault, Slack
 from tests.unit.bot_slack import samples
 from tools.cache import MemoryCache
@@ -138,11 +139,46 @@ async def test_a_crash_between_post_and_record_shows_the_newest_state(
     assert "checkout fails since the rollout" in slack.ours()["card"]["text"]
 
 
-async def test_a_rate_limit_is_waited_out(slack: Slack, db: Database, thread: Thread) -> None:
+async def test_a_rate_limit_is_waited_out_by_every_replica(slack: Slack, db: Database, client: AsyncWebClient) -> None:
+    shared, slept = MemoryCache(), []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(seconds)
+
+    one, two = (
+        Thread(client, db, shared, deciders=deciders, default_channel="C0INCIDENTS", sleep=sleep) for _ in range(2)
+    )
     record = await opened(db, "C0ALERTS", await slack.alert())
-    slack.door.faults["chat.postMessage"] = Fault(429, {"ok": False, "error": "ratelimited"}, {"retry-after": "0"})
-    await thread.redraw(record.id)
+    slack.door.faults["chat.postMessage"] = Fault(429, {"ok": False, "error": "ratelimited"}, {"retry-after": "1"})
+    with pytest.raises(SlackBusy):  # the job comes again
+        await one.redraw(record.id)
+    await two.redraw(record.id)
     assert set(slack.ours()) == {"card"}
+    assert sum(slept) == pytest.approx(1, abs=0.5)
+
+
+async def test_updates_wait_for_their_turn_and_then_show_the_newest(
+    slack: Slack, db: Database, client: AsyncWebClient
+) -> None:
+    cache = MemoryCache()
+    record = await opened(db, "C0ALERTS", await slack.alert())
+
+    async def meanwhile(_: float) -> None:
+        if not waited:
+            waited.append(1)
+            await record.diagnosed()
+        await asyncio.sleep(0.05)
+
+    waited: list[int] = []
+    thread = Thread(client, db, cache, deciders=deciders, default_channel="C0INCIDENTS", sleep=meanwhile)
+    await thread.redraw(record.id)
+    await record.add("observed", {"line": "checkout answers errors.", "evidence_id": "E1"}, 3)
+    await cache.hold("slack:chat.update", 0.1)
+    await thread.redraw(record.id)
+    assert waited == [1]
+    assert "checkout fails since the rollout" in slack.ours()["card"]["text"]
+    assert slack.door.writes().count("chat.update") == 1
 
 
 async def test_blocks_that_slack_refuses_become_plain_words(slack: Slack, db: Database, thread: Thread) -> None:
