@@ -52,6 +52,7 @@ _TRACE = re.compile(
     r"^(?:\s+at [\w$.<>/]+|\s+\.\.\. \d+ (?:more|common frames)|\s*Caused by: |\s*Suppressed: |\s+File \".*\", line \d+|\s*Traceback \(most"
     r"|goroutine \d+ \[|\t+/\S+\.go:\d+|\s+\^+\s*$|During handling of the above exception|The above exception was the direct cause)"
 )
+_THROWN = re.compile(r"^[A-Za-z_$][\w$]*(?:\.[\w$]+)*(?:Exception|Error|Throwable)(?::\s|\s*$)")
 _PYTHON = re.compile(r"^\s*Traceback \(most recent call last\)")
 
 Shape = tuple[str, ...]
@@ -91,6 +92,7 @@ class _Reader:
         self.levels: list[str] = []
         self.examples: list[tuple[str, int]] = []
         self.of_line = array("q")
+        self._headed: list[bool] = []  # of each shape: a thrown exception's own line belongs to the record above
         self._in_python = False
         self._headers = 0
         self._last = -1
@@ -116,6 +118,8 @@ class _Reader:
         if self._in_python:
             self._in_python = line[:1].isspace() or not line
             return True
+        if self._headed[self._last] and _THROWN.match(line) and not headed(line):
+            return True
         found = bool(_TRACE.match(line)) and (line[:1].isspace() or not headed(line))
         if found:
             self._in_python = bool(_PYTHON.match(line))
@@ -125,7 +129,8 @@ class _Reader:
     def _shape(self, number: int, line: str, level: str) -> int:
         found, message = read(line)
         said = body(message[:MAX_CHARS].strip())
-        self._headers += said != message
+        has_header = said != message.strip()
+        self._headers += has_header
         self._in_python = bool(_PYTHON.match(message))
         shape: Shape = tuple(mask(said).split()[:MAX_WORDS])
         if shape not in self.shapes and len(self.shapes) >= MAX_SHAPES:
@@ -133,6 +138,7 @@ class _Reader:
         index = self.shapes.setdefault(shape, len(self.shapes))
         if index == len(self.counts):
             self.counts.append(0)
+            self._headed.append(has_header)
             self.levels.append(level or found)
             self.examples.append((message[:MAX_CHARS], number))
         return index
