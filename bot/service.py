@@ -24,6 +24,7 @@ from bot.approvals import Approvals
 from bot.base import Base
 from bot.channels import Channels, Groups
 from bot.facts import ForeignSilences
+from bot.hooks import tokens_of
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
 from bot.labels import Labels
@@ -184,6 +185,7 @@ class Service:
             metrics=self._metrics,
             now=time,
             webhook_token=settings.webhook_token.get_secret_value(),
+            webhook_tokens=tokens_of(settings.webhook_tokens.get_secret_value()),
             signing_secret=settings.slack_signing_secret.get_secret_value(),
             slack=AsyncSlackRequestHandler(app).handle if app else None,
         )

@@ -73,6 +73,7 @@ class Settings(BaseModel):
     listen_host: str = "127.0.0.1"
     listen_port: int = 3000
     webhook_token: SecretStr = _HIDDEN
+    webhook_tokens: SecretStr = _HIDDEN
     log_level: str = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     policy_path: Path | None = None
@@ -176,6 +177,13 @@ def _host_port(value: str) -> str:
     return "is not host:port; write for example 127.0.0.1:3000"
 
 
+def _webhook_tokens(value: str) -> str:
+    entries = [part.partition("=") for part in value.split(",") if part.strip()]
+    if entries and all(sender.strip() and secret.strip() for sender, _, secret in entries):
+        return ""
+    return "is not a list of sender=secret; write for example grafana=secret1,pagerduty=secret2"
+
+
 _web = _url(("http", "https"), "http://prometheus:9090")
 VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "SLACK_BOT_TOKEN": ("slack_bot_token", _token("xoxb-", "a bot token", '"OAuth & Permissions"')),
@@ -214,6 +222,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "TOCSIN_CONFIG": ("policy_path", _anything),
     "TOCSIN_LISTEN": ("listen", _host_port),
     "TOCSIN_WEBHOOK_TOKEN": ("webhook_token", _anything),
+    "TOCSIN_WEBHOOK_TOKENS": ("webhook_tokens", _webhook_tokens),
     "TOCSIN_LOG_LEVEL": ("log_level", _one_of("debug", "info", "warning", "error")),
     "TOCSIN_LOG_FORMAT": ("log_format", _one_of("auto", "console", "json")),
 }

@@ -1,4 +1,4 @@
-"""Tocsin over HTTP: Slack's requests, Alertmanager's webhook, and what operators look at.
+"""Tocsin over HTTP: Slack's requests, the senders' webhooks, and what operators look at.
 
 bot/compose.py builds it with `create_app` and serves it with uvicorn. What cannot be trusted is turned away with a 4xx,
 a sentence and a count, before anything is parsed; what is accepted is in the inbox before the answer leaves.
@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn
 
@@ -18,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bot import hooks
 from bot.metrics import CONTENT_TYPE, Metrics
 from bot.parsing import clean
+from bot.sources import senders
 from tools.errors import Temporary
 
 MAX_BODY = 1024 * 1024  # bytes; a notification of 500 alerts is about 600 kB, Slack's requests stay below 100 kB
@@ -46,7 +48,8 @@ class Doors:
     """What the HTTP side is connected to.
 
     *receive(event_id, kind, payload)* returns once the payload is durable, False when that id was there already.
-    *slack* is None in Socket Mode; an empty *webhook_token* closes the webhook. *now* is Unix time in seconds.
+    *slack* is None in Socket Mode; *webhook_tokens* are secrets of single
+    senders, *webhook_token* is that of the others; without either a webhook is closed. *now* is Unix time in seconds.
     """
 
     receive: Receive
@@ -56,6 +59,7 @@ class Doors:
     webhook_token: str = ""
     signing_secret: str = ""
     slack: SlackHandler | None = None
+    webhook_tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_app(doors: Doors) -> Starlette:
@@ -63,7 +67,7 @@ def create_app(doors: Doors) -> Starlette:
     return Starlette(
         routes=[
             Route("/slack/events", partial(_slack, doors), methods=["POST"]),
-            Route("/webhook/alertmanager", partial(_alertmanager, doors), methods=["POST"]),
+            Route("/webhook/{sender}", partial(_webhook, doors), methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", partial(_readyz, doors)),
             Route("/metrics", partial(_metrics, doors)),
@@ -72,13 +76,13 @@ def create_app(doors: Doors) -> Starlette:
     )
 
 
-def webhook_event_id(payload: Any) -> str:
+def webhook_event_id(payload: Any, sender: str = "alertmanager") -> str:
     """Name a notification by its content, so that a redelivery is seen to be one.
 
     The content has each alert's status, startsAt and endsAt: the same alert firing again later is another event.
     """
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "alertmanager:" + hashlib.sha256(canonical.encode()).hexdigest()
+    return f"{sender}:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 async def _slack(doors: Doors, request: Request) -> Response:
@@ -122,23 +126,14 @@ def _signature_problem(doors: Doors, request: Request, body: bytes) -> str:
     return ""
 
 
-async def _alertmanager(doors: Doors, request: Request) -> Response:
-    if not doors.webhook_token:
-        _refuse(
-            doors, 401, "webhook_off", "The webhook is closed; set TOCSIN_WEBHOOK_TOKEN and send it as a bearer token."
-        )
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), doors.webhook_token.encode()):
-        _refuse(doors, 401, "bad_webhook_token", "Send Authorization: Bearer with the value of TOCSIN_WEBHOOK_TOKEN.")
-    body = await _body(doors, request)
+async def _webhook(doors: Doors, request: Request) -> Response:
+    sender = str(request.path_params["sender"]).lower()
+    if sender not in senders():
+        _refuse(doors, 404, "unknown_sender", "No such sender; post to /webhook/generic what no reader has a name for.")
+    body = await _proven(doors, request, sender)
+    payload = _payload(doors, request, body)
     try:
-        payload = clean(json.loads(body, parse_constant=_no_such_number))
-    except (ValueError, RecursionError) as error:
-        _refuse(doors, 400, "bad_json", f"The body is not JSON: {error}.")
-    if not isinstance(payload, dict):
-        _refuse(doors, 400, "bad_json", "The body must be a JSON object with a list of alerts.")
-    try:
-        fresh = await doors.receive(webhook_event_id(payload), "webhook", payload)
+        fresh = await doors.receive(webhook_event_id(payload, sender), "webhook", payload)
     except Temporary as error:
         seconds = str(max(1, round(error.delay)))
         raise HTTPException(
@@ -146,6 +141,41 @@ async def _alertmanager(doors: Doors, request: Request) -> Response:
         ) from error
     (doors.metrics.received if fresh else doors.metrics.duplicates).labels("webhook").inc()
     return JSONResponse({"accepted": fresh}, status_code=202 if fresh else 200)
+
+
+async def _proven(doors: Doors, request: Request, sender: str) -> bytes:
+    """Return the body of a request that proves whose it is; nothing is read before a header that could prove it is there."""
+    secret = doors.webhook_tokens.get(sender) or doors.webhook_token
+    if not secret:
+        _refuse(doors, 401, "webhook_off", "This webhook is closed; set TOCSIN_WEBHOOK_TOKEN or TOCSIN_WEBHOOK_TOKENS.")
+    read: list[bytes] = []
+
+    async def body() -> bytes:
+        if not read:
+            read.append(await _body(doors, request))
+        return read[0]
+
+    wrong = await hooks.problem(sender, secret, request.headers, request.query_params, body, doors.now())
+    if wrong:
+        _refuse(
+            doors, 401, wrong, f"Send Authorization: Bearer with the secret set for {sender}, or its own signature."
+        )
+    return await body()
+
+
+def _payload(doors: Doors, request: Request, body: bytes) -> dict[str, Any]:
+    try:
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            payload = clean(hooks.form(body.decode()))
+        else:
+            payload = clean(json.loads(body, parse_constant=_no_such_number))
+    except (ValueError, RecursionError) as error:
+        _refuse(doors, 400, "bad_json", f"The body is not JSON: {error}.")
+    if isinstance(payload, list) and payload and all(isinstance(item, dict) for item in payload):
+        payload = {"alerts": payload}
+    if not isinstance(payload, dict):
+        _refuse(doors, 400, "bad_json", "The body must be a JSON object or a list of objects.")
+    return payload
 
 
 def _no_such_number(word: str) -> NoReturn:

@@ -57,6 +57,7 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         "TOCSIN_LOG_LEVEL": "debug",
         "TOCSIN_LOG_FORMAT": "json",
         "TOCSIN_CONFIG": str(tmp_path / "tocsin.yaml"),
+        "TOCSIN_WEBHOOK_TOKENS": "grafana=x,datadog=y",
     }
     settings, defaults = load(given_values), Settings(data_dir=Path("/h"))
     same = [name for name in Settings.model_fields if getattr(settings, name) == getattr(defaults, name)]
@@ -106,6 +107,7 @@ def test_no_secret_is_shown_in_an_error_or_a_repr(secret: str) -> None:
     assert len(caught.value.problems) == 4
     assert secret not in str(caught.value)
     good = {name: secret for name in names if name not in bad} | {"DATABASE_URL": f"postgresql://u:{secret}@h/d"}
+    good["TOCSIN_WEBHOOK_TOKENS"] = f"grafana={secret}"
     assert secret not in repr(load(good | {"OPENAI_MODEL": "m"}))
 
 
