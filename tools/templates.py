@@ -22,7 +22,9 @@ MAX_CHARS = 1_000
 MAX_SHAPES = 50_000  # distinct masked lines that are compared; further ones are grouped by length and first word
 FEW = 4  # a place that takes no more plain words than this, each often, tells templates apart (Brain uses 2-6)
 OFTEN = 3  # lines per such word, on average
-_DIGITS = re.compile(r"(?=[a-f]*\d)[0-9a-f]{4,}|\d+")  # ids in hexadecimal too
+_DIGITS = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=[a-f]*\d)[0-9a-f]{4,}|\d+"
+)  # ids in hexadecimal too
 _PLAIN = re.compile(r"[\"'(\[<]*[A-Za-z]{2,}(?:[_-]?[A-Za-z]+)*\d?[\"')\]>.,:;!]*")
 _VALUES = frozenset(
     ["true", "false", "null", "none", "nil", "yes", "no", "on", "off", "root", "admin", "guest", "test", "unknown"]
