@@ -36,11 +36,11 @@ _STATE_LEAD = re.compile(
 )
 _SERVICE = (
     re.compile(
-        r"\b(?:service|app|application|component|deployment|workload|microservice)s?[ \t]*[:=]?[ \t]+[`\"'*]+(?P<name>[\w./-]{2,60})[`\"'*]",
+        r"(?<![\w-])(?:service|app|application|component|deployment|workload|microservice)s?[ \t]*[:=]?[ \t]+[`\"'*]+(?P<name>[\w./-]{2,60})[`\"'*]",
         re.IGNORECASE,
     ),
     re.compile(
-        r"\b(?:service|app|application|component|deployment|workload)[ \t]*[:=][ \t]*(?P<name>[A-Za-z][\w./-]{1,60})",
+        r"(?<![\w-])(?:service|app|application|component|deployment|workload)[ \t]*[:=][ \t]*(?P<name>[A-Za-z][\w./-]{1,60})",
         re.IGNORECASE,
     ),
     re.compile(r"\bthe (?P<name>[a-z][\w-]{2,40}) (?:service|app|application|api)\b", re.IGNORECASE),
@@ -211,7 +211,7 @@ def _service(facts: Facts, sheet: Sheet, title: str, known: object) -> None:
             facts.service = match["name"].rstrip(".")
             return
     if sheet.person:
-        match = _PEOPLE.match(bare(title))
+        match = _PEOPLE.match(re.sub(r"@?\btocsin\b[\s,:]*", "", bare(title), flags=re.IGNORECASE).strip())
         if match and match["name"].lower() not in _NOBODY:
             facts.service = match["name"]
             return

@@ -61,3 +61,28 @@ def test_text_in_blocks_is_found() -> None:
 def test_no_news_is_refused_with_a_sentence(message: dict[str, object]) -> None:
     with pytest.raises(Unreadable, match=r"message"):
         read("slack", message)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "service", "started"),
+    [
+        ("checkout is slow since 10:00 <@U0TOCSIN>", "checkout is slow", "checkout", "2025-11-23T10:00:00+00:00"),
+        (
+            "@tocsin payments API has been down for 20 min",
+            "payments API has been down",
+            "payments",
+            "2025-11-23T17:26:40.000100+00:00",
+        ),
+    ],
+)
+def test_a_person_says_what_is_wrong_and_since_when(text: str, name: str, service: str, started: str) -> None:
+    (alert,) = read("slack", {"type": "message", "user": "U1", "ts": "1763920000.000100", "text": text})
+    assert (alert.name, alert.service, alert.status, alert.sender) == (name, service, "firing", "person")
+    assert alert.starts_at is not None
+    assert alert.starts_at.isoformat() == started
+    assert "severity" in alert.missing
+
+
+def test_a_services_name_before_a_colon_is_no_label() -> None:
+    (alert,) = read("slack", {"username": "bot", "text": "[CRITICAL] cart-service: latency p99 above 2s"})
+    assert (alert.service, alert.severity, alert.status) == ("cart-service", "critical", "firing")
