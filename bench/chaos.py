@@ -158,7 +158,10 @@ async def chaos(kills: int, seed: int, folder: Path, pause: tuple[float, float] 
         for number in range(kills):
             await asyncio.sleep(rng.uniform(*pause))
             await strike(made, told, rng, number)
+            for replica in made.replicas:
+                replica.supervise()
         for replica in made.replicas:
+            replica.supervise()
             await replica.ready()
         stop.set()
         await asyncio.gather(*load)

@@ -99,6 +99,11 @@ class Replica:
             command = [sys.executable, "-m", "bot", "run"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self._environ, stdout=out, stderr=out)
 
+    def supervise(self) -> None:
+        """Start it again when it ended by itself, as it does when Postgres is away at its start: a supervisor's work."""
+        if self.process and self.process.poll() is not None:
+            self.start()
+
     async def ready(self, seconds: float = 60.0) -> None:
         """Wait until /readyz says yes; TimeoutError with the end of its log otherwise."""
         deadline = time.monotonic() + seconds
