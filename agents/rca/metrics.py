@@ -29,6 +29,7 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 WORTH: dict[Kind, float] = {"latency": 1.0, "good": 1.0, "cpu": 1.0, "memory": 0.3, "traffic": 0.0, "other": 0.0}
 HISTORY_S = 1800.0
 LAG_S = 20.0  # a scrape that ends this soon after the onset is mostly about the time before it
+LARGEST = 1e30
 STANDS_OUT = 2.0  # scatters a rise must reach to count half
 FLOOR = {"latency": 0.005}  # seconds; a rise from 1 to 2 ms is nobody's incident
 
@@ -71,7 +72,12 @@ def _two_sides(one: Series, incident: Incident, onset: float) -> tuple[Floats, F
     if before is None:
         before = one.values[(one.times < onset) & (one.times >= onset - HISTORY_S)]
     after = one.values[(one.times >= onset + LAG_S) & (one.times <= incident.until)]
-    return before[np.isfinite(before)], after[np.isfinite(after)]
+    return tidy(before), tidy(after)
+
+
+def tidy(values: Floats) -> Floats:
+    """Return what was measured, without figures so large that arithmetic on them overflows."""
+    return np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
 
 
 def _shift(one: Series, kind: Kind, before: Floats, after: Floats) -> Shift:

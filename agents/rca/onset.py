@@ -6,6 +6,7 @@ found on the series that moved most, and moves the given time only where several
 
 import numpy as np
 
+from agents.rca.metrics import tidy
 from agents.rca.signals import Floats, Incident
 
 EARLIEST_S = 600.0  # an alert waits for its window and its `for`: ten minutes cover common rules
@@ -23,7 +24,7 @@ def onset(incident: Incident) -> float:
     began: dict[str, float] = {}
     for one in incident.series:
         fine = np.isfinite(one.values)
-        found = _step(one.times[fine], one.values[fine], incident.at)
+        found = _step(one.times[fine], tidy(one.values), incident.at)
         if found is not None:
             began[one.service] = min(found, began.get(one.service, found))
     if len(began) < AGREE:
