@@ -43,7 +43,7 @@ def incident(series: int, lines: int, spans: int) -> Incident:
 
 
 def _series(dice: np.random.Generator, count: int) -> tuple[Series, ...]:
-    times = AT + 60.0 * np.arange(-POINTS * 3 // 4, POINTS - POINTS * 3 // 4)
+    times = AT + 60.0 * np.arange(-POINTS * 3 // 4, POINTS - POINTS * 3 // 4, dtype=np.float64)
     found = []
     for number, name in enumerate(NAMES):
         for which in range(count):
