@@ -17,7 +17,8 @@ from agents.rca.suspects import Ranked, Ranking, Sign
 
 PARTS = frozenset({"metrics", "impact", "traces", "logs", "topology", "changes", "onset"})
 # Where a sign is worth a half: 20 % of all time waited; a step 5 deviations from its usual share; a series at e times
-# its level. Round figures, each from what the quantity means.
+# its level. Round figures,
+# picked after a grid on one recorded system (docs/evaluation.md): expect others to want others.
 HALF_TIME = 0.2
 HALF_DEVIATION = 5.0
 HALF_SHIFT = 1.0
