@@ -75,8 +75,9 @@ class Intake:
         async with self._life.db.connection() as conn:
             await inbox.done(conn, event_id)
 
-    async def _webhook(self, payload: Mapping[str, Any], _event_id: str) -> None:
-        for alert in await self._read("webhook", payload):
+    async def _webhook(self, payload: Mapping[str, Any], event_id: str) -> None:
+        services = await self._labels.services()
+        for alert in read("webhook", payload, services, sender=event_id.partition(":")[0]):
             await self.admit(alert, Place())
 
     async def _slack_event(self, body: Mapping[str, Any], event_id: str) -> None:

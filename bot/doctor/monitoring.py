@@ -60,7 +60,7 @@ async def alertmanager(settings: Settings) -> list[Check]:
     """Check that active alerts can be read, and that the webhook's door is as open as somebody wants it."""
     name = "alertmanager"
     hook = (
-        ok(f"{name} webhook", "open to those who have TOCSIN_WEBHOOK_TOKEN, at /webhook/alertmanager")
+        ok(f"{name} webhook", "open to those who have TOCSIN_WEBHOOK_TOKEN, at /webhook/<sender>")
         if settings.webhook_token
         else off(f"{name} webhook", "closed: alerts come from Slack alone", "set TOCSIN_WEBHOOK_TOKEN to open it")
     )
