@@ -225,11 +225,6 @@ def _change(found: Finding) -> str:
     return said if len(said) <= CHANGE_CHARS else said[:CHANGE_CHARS].rsplit(" ", 1)[0] + " …"
 
 
-def _seconds(found: Finding, key: str) -> str:
-    value = _number(found, key) or 0.0
-    return f"{value:.2g} s" if value >= 1 else f"{value * 1e3:.0f} ms"
-
-
 def _words(match: Match) -> dict[str, object]:
     """Collect what the templates of RULES may name, from the matched findings' data."""
     words: dict[str, object] = {"service": match.service, "when": "", "change": "", "rollout": "its last rollout"}
@@ -243,8 +238,6 @@ def _words(match: Match) -> dict[str, object]:
             revision = found.data.get("revision")
             words["change"] = _change(found)
             words["rollout"] = f"rollout {revision}{when}" if revision else f"its last rollout{when}"
-        if found.kind == "span_slow":
-            words["took"] = f"{_seconds(found, 'after')} instead of {_seconds(found, 'before')}"
         words["peer"] = monitor.peer_of(found) or words.get("peer", "a dependency")
     return words
 

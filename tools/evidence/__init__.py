@@ -15,7 +15,7 @@ Finding.kind, and what data carries (namespace and deployment wherever they are 
 - metrics: metric_shift (signal = rate | errors | latency | saturation, before, after, unit, ratio, ongoing), alert_value
   (value, threshold, op, crossed), dependency_errors (peer, ratio, before)
 - logs: log_template (template, count, new, level, example, peer where a connection error names one, ratio)
-- traces: span_slow (operation, before and after in seconds of its own, ratio, share of all added time, count, trace), span_error
+- traces: span_slow (operation, before and after in seconds of its own, ratio, share of all added time, took in words, count, trace), span_error
   (operation, message, count, ratio of failing traces, before, trace), dependency_errors (peer: calls that fail without an
   error of the callee's own), calls (caller, callee, count, before, after in seconds, failing; score 0 is plain topology, with
   a score and a peer the caller waits for the slow step through it)

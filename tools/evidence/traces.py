@@ -127,6 +127,7 @@ def _slow(each: Slow) -> Finding:
     data = {
         "operation": each.operation, "before": round(each.before, 5), "after": round(each.after, 5),
         "ratio": round(each.ratio, 2), "share": round(each.share, 3), "count": each.count, "trace": each.trace,
+        "took": f"{_time(each.after)} instead of {_time(each.before)}",
     }  # fmt: skip
     return Finding(
         kind="span_slow", service=each.service, statement=said, score=score, at=_moment(each.began), data=data

@@ -7,7 +7,14 @@ from tools.records import Evidence, Finding
 
 
 def slow(service: str, score: float = 0.9) -> Finding:
-    data = {"operation": "wait for a worker", "before": 0.0002, "after": 1.1, "ratio": 5000.0, "share": 0.97}
+    data = {
+        "operation": "wait for a worker",
+        "before": 0.0002,
+        "after": 1.1,
+        "ratio": 5000.0,
+        "share": 0.97,
+        "took": "1.10 s instead of 0.2 ms",
+    }
     return samples.finding("span_slow", service, f"{service} is slow", score, **data)
 
 
@@ -52,7 +59,7 @@ def test_a_rollout_of_the_slow_callee_is_undone() -> None:
     facts, evidence = weighed(LATENCY, slow("payment"), ROLLED, *SEEN)
     told = rules.diagnose(facts, evidence, samples.SERVICES)
     assert (told.hypotheses[0].cause, told.hypotheses[0].service) == ("slow_after_rollout", "payment")
-    assert "wait for a worker takes 1.1 s instead of 0 ms" in told.headline
+    assert "wait for a worker takes 1.10 s instead of 0.2 ms" in told.headline
     assert "checkout fails because it calls payment" in told.headline
     assert [(each.action, each.params["deployment"]) for each in told.suggestions[:1]] == [("rollout_undo", "payment")]
 
