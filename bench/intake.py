@@ -238,7 +238,7 @@ class SocketSide:
             self._sent[name] = time.perf_counter()
             await self._socket.send_str(text)
         async with asyncio.timeout(60):
-            while len(self._took) < count:  # noqa: ASYNC110 - the end is in another program
+            while len(self._took) < count:
                 await asyncio.sleep(0.001)
         return count / (time.perf_counter() - began), self._took
 
@@ -250,7 +250,7 @@ async def measured(kind: str, mode: str, dsn: str, turn: int) -> dict[int, tuple
     port = free_port()
     address = side.address if mode == "socket" else str(port)
     command = [sys.executable, "-m", "bench.intake", "--serve", kind, mode, address, dsn]
-    process = subprocess.Popen(command)  # noqa: ASYNC220 - our own words; it is short
+    process = subprocess.Popen(command)
     prefix = f"{kind}-{mode}-{turn}"
     found = {}
     try:
@@ -314,7 +314,7 @@ async def storm(folder: Path, alerts: int) -> str:
         async def send(http: httpx.AsyncClient) -> None:
             for number in numbers:
                 body = alert_body(number % GROUPS, number, GROUPS)
-                while not (await http.post(f"{replica.url}/webhook/alertmanager", json=body)).is_success:  # noqa: ASYNC110 - sent again
+                while not (await http.post(f"{replica.url}/webhook/alertmanager", json=body)).is_success:
                     await asyncio.sleep(0.5)
 
         async with httpx.AsyncClient(timeout=30, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
