@@ -133,12 +133,13 @@ def compare(made: Stage, told: Told) -> tuple[int, int]:
     groups = ask(made.dsn, "SELECT group_key, count(*) FROM incident_groups GROUP BY 1 HAVING count(*) > 1")
     first = ask(made.dsn, "SELECT incident_id, count(*) FROM incident_events WHERE kind = 'diagnosed'"
                 " GROUP BY 1 HAVING count(*) > 1")  # fmt: skip
-    for name, found in {
-        "lost": lost,
-        "messages twice": twice,
-        "groups twice": groups,
-        "diagnosed twice": first,
-    }.items():
+    wrong: dict[str, list[Any]] = {
+        "lost": [*lost],
+        "messages twice": [*twice],
+        "groups twice": [*groups],
+        "diagnosed twice": [*first],
+    }
+    for name, found in wrong.items():
         if found:
             print(f"{name}: {found[:10]}")
     if short:
