@@ -49,8 +49,14 @@ WRITES: tuple[Right, ...] = (
 
 
 def needed() -> tuple[Right, ...]:
-    """Return every right that some change in tools/actions needs."""
-    return tuple(sorted({right for action in plugins(tools.actions).values() for right in action.VERBS}))
+    """Return every right that some change inside a namespace needs; changes to nodes (CLUSTER) are granted apart."""
+    return _rights(cluster=False)
+
+
+def _rights(*, cluster: bool) -> tuple[Right, ...]:
+    found = plugins(tools.actions).values()
+    kept = [action for action in found if getattr(action, "CLUSTER", False) is cluster]
+    return tuple(sorted({right for action in kept for right in action.VERBS}))
 
 
 async def reader(settings: Settings) -> list[Check]:
@@ -102,9 +108,9 @@ async def actor(settings: Settings) -> list[Check]:
 
 
 async def _actor(name: str, kube: Kube, places: list[str]) -> list[Check]:
-    rights = needed()
+    rights, may = needed(), {*needed(), *_rights(cluster=True)}
     missing = await _answers(kube, rights, places, allowed=False)
-    excess = await _answers(kube, [right for right in WRITES if right not in rights], places, allowed=True)
+    excess = await _answers(kube, [right for right in WRITES if right not in may], places, allowed=True)
     checks = []
     if missing:
         remedy = "bind deploy/kustomize's ClusterRole tocsin-actor to it in these namespaces"

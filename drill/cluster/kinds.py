@@ -23,13 +23,16 @@ HPAS = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutos
 JOBS = Kind("batch", "v1", "jobs", "Job")
 CRONJOBS = Kind("batch", "v1", "cronjobs", "CronJob", short=("cj",))
 PDBS = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", short=("pdb",))
+CLASSES = Kind(
+    "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False, short=("sc",), subresources=()
+)
 INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", short=("ing",))
 NETPOLS = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", short=("netpol",), subresources=())
 
 KINDS: tuple[Kind, ...] = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIGMAPS, SECRETS, SERVICEACCOUNTS, CLAIMS, VOLUMES,
     QUOTAS, LIMITRANGES, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, HPAS, JOBS, CRONJOBS, PDBS, INGRESSES,
-    NETPOLS,
+    NETPOLS, CLASSES,
 )  # fmt: skip
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 REVIEWS = {"authentication.k8s.io": "selfsubjectreviews", "authorization.k8s.io": "selfsubjectaccessreviews"}

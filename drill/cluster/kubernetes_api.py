@@ -143,7 +143,8 @@ class KubernetesApi:
         if asked.verb == "delete":
             options = await _body(request) if await request.body() else {}
             grace = options.get("gracePeriodSeconds", request.query_params.get("gracePeriodSeconds"))
-            gone = self._writes.delete(asked, grace=None if grace is None else float(grace), dry_run=dry_run)
+            only = options.get("preconditions")
+            gone = self._writes.delete(asked, grace=None if grace is None else float(grace), dry_run=dry_run, only=only)
             return JSONResponse(gone)
         body = await _body(request)
         if asked.verb == "create" and not asked.name:
@@ -160,8 +161,7 @@ class KubernetesApi:
             done = self._writes.patch(asked, body, kind, manager=manager, force=force, dry_run=dry_run)
             return JSONResponse(done, status_code=200 if known else 201)
         if asked.subresource == "eviction":
-            plain = Target(asked.kind, asked.namespace, asked.name, "", "delete")
-            self._writes.delete(plain, grace=None, dry_run=dry_run)
+            self._writes.evict(asked, body, dry_run=dry_run)
             return JSONResponse(
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
                 status_code=201,

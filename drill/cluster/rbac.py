@@ -1,7 +1,7 @@
 """Who may do what in the practice cluster: two identities for Tocsin and one for the person at the keyboard.
 
-The rules are what deploy/kustomize/base gives: the reader sees everything except secrets, the actor may patch
-Deployments and little else. Called by the API for every request.
+The rules are what deploy/kustomize/base gives: the reader sees everything except secrets, the actor may do what the typed
+changes take and nothing else. Called by the API for every request.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,13 @@ READER_RULES: tuple[Rule, ...] = ((_LOOK, ("*",), ("*",)), _REVIEWS)
 ACTOR_RULES: tuple[Rule, ...] = (
     (("get", "patch"), ("apps",), ("deployments",)),
     (("list",), ("apps",), ("replicasets",)),
-    (("list",), ("autoscaling",), ("horizontalpodautoscalers",)),
+    (("get", "list", "patch"), ("autoscaling",), ("horizontalpodautoscalers",)),
+    (("get", "patch"), ("batch",), ("cronjobs",)),
+    (("create", "delete", "get", "list"), ("batch",), ("jobs",)),
+    (("get", "patch"), ("",), ("configmaps", "persistentvolumeclaims")),
+    (("delete", "get", "list"), ("",), ("pods",)),
+    (("create",), ("",), ("pods/eviction",)),
+    (("get", "list", "patch"), ("",), ("nodes",)),
     _REVIEWS,
 )
 ADMIN_RULES: tuple[Rule, ...] = ((("*",), ("*",), ("*",)),)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drill.cluster import defaults, kinds, managed, patches
+from drill.cluster import defaults, disruption, kinds, managed, patches
 from drill.cluster.objects import ApiError, Obj, clone, iso, not_found
 from drill.cluster.requests import Target
 from drill.cluster.store import Store
@@ -80,9 +80,17 @@ class Writes:
         whole = Target(target.kind, target.namespace, target.name, "", target.verb)
         return scale_of(self._replace(whole, old, after, manager, dry_run=dry_run))
 
-    def delete(self, target: Target, *, grace: float | None, dry_run: bool) -> Obj:
-        """DELETE: pods go gracefully, all else at once."""
+    def delete(self, target: Target, *, grace: float | None, dry_run: bool, only: Obj | None = None) -> Obj:
+        """DELETE: pods go gracefully, all else at once; *only* are the preconditions of DeleteOptions."""
         old = self._store.get(target.kind, target.namespace, target.name)
+        for key, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            wanted, is_ = (only or {}).get(key), old["metadata"][key]
+            if wanted and wanted != is_:
+                message = (
+                    f'Operation cannot be fulfilled on {target.kind.qualified} "{target.name}": Precondition failed: '
+                    f"{word} in precondition: {wanted}, {word} in object meta: {is_}"
+                )
+                raise ApiError(409, "Conflict", message)
         if dry_run:
             return old
         if target.kind is kinds.PODS and grace != 0:
@@ -92,6 +100,16 @@ class Writes:
             going["metadata"] |= {"deletionTimestamp": iso(self._store.clock()), "deletionGracePeriodSeconds": 30}
             return self._store.update(target.kind, going)
         return self._store.delete(target.kind, target.namespace, target.name)
+
+    def evict(self, target: Target, body: Obj, *, dry_run: bool) -> None:
+        """POST to pods/eviction: a deletion that PodDisruptionBudgets may forbid (429)."""
+        pod = self._store.get(target.kind, target.namespace, target.name)
+        if (body.get("metadata") or {}).get("name") != target.name:
+            raise ApiError(400, "BadRequest", "name in URL does not match name in Eviction object")
+        options = body.get("deleteOptions") or {}
+        disruption.check(self._store, pod)
+        plain = Target(target.kind, target.namespace, target.name, "", "delete")
+        self.delete(plain, grace=None, dry_run=dry_run, only=options.get("preconditions"))
 
     def _replace(self, target: Target, old: Obj, after: Obj, manager: str, *, dry_run: bool) -> Obj:
         meta = after.setdefault("metadata", {})
@@ -109,6 +127,8 @@ class Writes:
         if not status:
             defaults.apply(target.kind, after)
             defaults.check(target.kind, after, old)
+            if target.kind is kinds.CLAIMS:
+                disruption.check_claim(self._store, old, after)
             managed.record(old, after, manager, iso(self._store.clock()))
         return self._store.update(target.kind, after, status=status, dry_run=dry_run)
 

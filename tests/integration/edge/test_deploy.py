@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,16 @@ def rights(role: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 def test_the_actor_may_do_exactly_what_the_changes_need(base: dict[tuple[str, str], dict[str, Any]]) -> None:
-    verbs = {verb for action in plugins(tools.actions).values() for verb in action.VERBS}
-    assert verbs
-    assert rights(base["ClusterRole", "tocsin-actor"]) == verbs
+    found = plugins(tools.actions).values()
+    for name, nodes in (("tocsin-actor", False), ("tocsin-actor-nodes", True)):
+        verbs = {verb for action in found if getattr(action, "CLUSTER", False) is nodes for verb in action.VERBS}
+        assert verbs
+        assert rights(base["ClusterRole", name]) == verbs
+
+
+def test_the_actors_roles_are_written_by_their_script() -> None:
+    done = subprocess.run([sys.executable, "-m", "deploy.actor_role", "--check"], cwd=ROOT, check=False)
+    assert done.returncode == 0, "run: python -m deploy.actor_role"
 
 
 def test_the_actor_is_bound_nowhere_until_somebody_binds_it(base: dict[tuple[str, str], dict[str, Any]]) -> None:

@@ -51,7 +51,7 @@ async def test_the_reader_sees_all_but_secrets_and_changes_nothing(steps: Steps)
     assert steps.world.cluster.store.version == before
 
 
-async def test_the_actor_may_patch_deployments_alone(steps: Steps) -> None:
+async def test_the_actor_may_do_what_the_changes_take_and_no_more(steps: Steps) -> None:
     async with client_of(steps.world, TOKENS.actor) as client:
         scaled = await client.patch(f"{APPS}/cart", json={"spec": {"replicas": 3}}, headers=MERGE)
         assert (scaled.status_code, scaled.json()["spec"]["replicas"]) == (200, 3)
@@ -61,7 +61,8 @@ async def test_the_actor_may_patch_deployments_alone(steps: Steps) -> None:
         assert marked.json()["metadata"]["annotations"]["a"] == "b"
         refused(await client.delete(f"{APPS}/cart"), 403, "Forbidden")
         pod = steps.pods("cart")[0]["metadata"]["name"]
-        refused(await client.delete(f"{CORE}/pods/{pod}"), 403, "Forbidden")
+        refused(await client.patch(f"{CORE}/pods/{pod}", json={}, headers=MERGE), 403, "Forbidden")
+        refused(await client.post(f"{CORE}/pods", json={}), 403, "Forbidden")
         refused(await client.get(f"{CORE}/configmaps"), 403, "Forbidden")
         refused(await client.get(f"{CORE}/secrets"), 403, "Forbidden")
 
@@ -259,3 +260,51 @@ async def test_deleting_a_deployment_takes_its_pods_along_and_reset_brings_it_ba
     steps.world.reset()
     steps.run(5)
     assert len(steps.world.cluster.ready_pods("shipping", "shop")) == 1
+
+
+def eviction(pod: str, **options: Any) -> dict[str, Any]:
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}, "deleteOptions": options}
+
+
+async def test_an_eviction_is_held_back_by_its_budget(steps: Steps, admin: httpx.AsyncClient) -> None:
+    pods = [pod["metadata"]["name"] for pod in steps.pods("checkout")]
+    budget = {
+        "metadata": {"name": "checkout"},
+        "spec": {"minAvailable": len(pods) - 1, "selector": {"matchLabels": {"app": "checkout"}}},
+    }
+    path = "/kubernetes/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
+    assert (await admin.post(path, json=budget)).status_code == 201
+    dry = await admin.post(f"{CORE}/pods/{pods[0]}/eviction?dryRun=All", json=eviction(pods[0]))
+    assert dry.status_code == 201
+    assert "deletionTimestamp" not in (await admin.get(f"{CORE}/pods/{pods[0]}")).json()["metadata"]
+    other = eviction(pods[0], preconditions={"uid": "another"})
+    assert "Precondition failed" in refused(
+        await admin.post(f"{CORE}/pods/{pods[0]}/eviction", json=other), 409, "Conflict"
+    )
+    assert (await admin.post(f"{CORE}/pods/{pods[0]}/eviction", json=eviction(pods[0]))).status_code == 201
+    for query in ("", "?dryRun=All"):
+        answer = await admin.post(f"{CORE}/pods/{pods[1]}/eviction{query}", json=eviction(pods[1]))
+        assert "violate the pod's disruption budget" in refused(answer, 429, "TooManyRequests")
+
+
+async def test_a_deletion_keeps_to_its_preconditions(steps: Steps, admin: httpx.AsyncClient) -> None:
+    path = f"{CORE}/configmaps/shop-settings"
+    meta = (await admin.get(path)).json()["metadata"]
+    for wrong in ({"uid": "another"}, {"uid": meta["uid"], "resourceVersion": "1"}):
+        refused(await admin.request("DELETE", path, json={"preconditions": wrong}), 409, "Conflict")
+    right = {"preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}}
+    assert (await admin.request("DELETE", path, json=right)).status_code == 200
+
+
+async def test_a_claim_grows_only_where_its_class_allows_it_and_never_shrinks(
+    steps: Steps, admin: httpx.AsyncClient
+) -> None:
+    classes, claims = "/kubernetes/apis/storage.k8s.io/v1/storageclasses", f"{CORE}/persistentvolumeclaims"
+    for name, allows in (("fast", True), ("fixed", False)):
+        await admin.post(classes, json={"metadata": {"name": name}, "allowVolumeExpansion": allows})
+        spec = {"storageClassName": name, "resources": {"requests": {"storage": "10Gi"}}}
+        assert (await admin.post(claims, json={"metadata": {"name": name}, "spec": spec})).status_code == 201
+    grow, shrink = ({"spec": {"resources": {"requests": {"storage": size}}}} for size in ("20Gi", "5Gi"))
+    assert (await admin.patch(f"{claims}/fast", json=grow, headers=MERGE)).status_code == 200
+    refused(await admin.patch(f"{claims}/fixed", json=grow, headers=MERGE), 403, "Forbidden")
+    refused(await admin.patch(f"{claims}/fixed", json=shrink, headers=MERGE), 422, "Invalid")

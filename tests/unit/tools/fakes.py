@@ -63,7 +63,7 @@ def serve(handler: Handler) -> Iterator[str]:
 
 
 def kubeconfig(folder: Path, url: str, token: str = "reader") -> str:
-    path = folder / f"kubeconfig-{token}-{url.rsplit(':', 1)[-1]}"
+    path = folder / f"kubeconfig-{token}-{url.rsplit(':', 1)[-1].replace('/', '-')}"
     named = {
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
         "clusters": [{"name": "c", "cluster": {"server": url}}],

@@ -1,0 +1,59 @@
+"""Suspend a CronJob: it starts no new Jobs; one that runs goes on."""
+
+from tools import jobs, targets
+from tools.deployments import Name, Obj, Refused, refuse_gitops
+from tools.kube import Kube
+from tools.records import Plan, Record, Risk, Suggestion
+
+RISK = Risk.MEDIUM
+VERBS = (("batch", "cronjobs", "get"), ("batch", "cronjobs", "patch"))
+PATCH: Obj = {"spec": {"suspend": True}}
+
+
+class Params(Record):
+    """Which CronJob."""
+
+    namespace: Name
+    cronjob: Name
+
+
+async def plan(params: Params, kube: Kube) -> Plan:
+    """Check that there is something to do, and show it."""
+    target = jobs.cron_job(params.namespace, params.cronjob)
+    cron = await targets.read(kube, target)
+    refuse_gitops(cron)
+    if jobs.suspended(cron):
+        raise Refused(f"{target.title} is suspended already")
+    return targets.make_plan(
+        target,
+        line=f"Suspend {target.full_name} ({targets.spec_of(cron).get('schedule', '?')}): it starts no new Jobs",
+        diff=await targets.dry_run(kube, target, cron, PATCH, "spec"),
+        undo="Resume the CronJob.",
+        precondition=jobs.cron_facts(cron),
+    )
+
+
+async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str:
+    """Write it once."""
+    target = jobs.cron_job(params.namespace, params.cronjob)
+    return await targets.write(kube, target, plan, jobs.cron_facts, PATCH, proposal_id)
+
+
+async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+    """Whether this proposal's change was written."""
+    return await targets.applied(kube, jobs.cron_job(params.namespace, params.cronjob), proposal_id)
+
+
+async def verify(params: Params, kube: Kube) -> tuple[bool | None, str]:
+    """Whether it is so still."""
+    cron = await targets.read(kube, jobs.cron_job(params.namespace, params.cronjob))
+    return (
+        (True, "the CronJob is suspended")
+        if jobs.suspended(cron)
+        else (False, "somebody resumed the CronJob in the meantime")
+    )
+
+
+def undo(params: Params, plan: Plan) -> Suggestion | None:  # noqa: ARG001  # the signature every action has
+    """Return the opposite change."""
+    return Suggestion(action="cronjob_resume", params=params.model_dump(), why="Lets the CronJob start Jobs again.")
