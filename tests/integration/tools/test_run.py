@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import tools.actions
 from tests.integration.store.samples import approval, at, opened, proposal
 from tests.unit.tools.fakes import APPS, DROP, FakeCluster, add_service, kubeconfig, serve, template
 from tools import run
 from tools.errors import Permanent, Temporary
 from tools.kube import Kube
 from tools.records import Outcome, Proposal
+from tools.registry import plugins
 from tools.store import proposals
 from tools.store.db import Connection, Database
 from tools.store.runs import alone
@@ -191,7 +193,7 @@ async def test_a_failing_audit_row_leaves_the_approval_unclaimed(db, setting):
 
 async def test_unknown_actions_and_parameters_are_refused_with_the_reason(setting):
     _, kube = setting
-    with pytest.raises(Permanent, match="known are rollout_restart, rollout_undo, scale"):
+    with pytest.raises(Permanent, match=f"known are {', '.join(plugins(tools.actions))}$"):
         await run.plan_change(kube, "rm", {})
     with pytest.raises(Permanent, match="replicas: Input should be greater"):
         await run.plan_change(kube, "scale", {"namespace": "a", "deployment": "b", "replicas": -1})
