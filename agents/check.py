@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from agents.ports import ActionSpec
 from tools.records import Diagnosis, Evidence, Hypothesis, Scalar, Suggestion
 
+# The parameters that name what a change would touch; each must stand in the evidence.
+TARGETS = ("deployment", "node", "pod", "job", "cronjob", "autoscaler", "claim", "configmap")
 MODEL_CAP = 0.95
 BLIND = 0.95  # each source that could not be seen could have held another cause
 CONCLUSIVE = 0.5
@@ -141,12 +143,13 @@ def _suggestions(
         except ValueError as error:
             notes.append(f"Dropped a suggested {wanted.action}: {_first_line(error)}")
             continue
-        target = str(params.get("deployment", ""))
+        named = [str(params[key]) for key in TARGETS if params.get(key)]
+        target = next((name for name in named if not _mentions(everything, name.lower())), "")
         if spec is None:
             notes.append(f'Dropped a suggested change: there is no action "{wanted.action[:40]}".')
         elif not ids:
             notes.append(f"Dropped a suggested {wanted.action}: it cites no evidence.")
-        elif target and not _mentions(everything, target.lower()):
+        elif target:
             notes.append(f'Dropped a suggested {wanted.action}: "{target}" is nowhere in the evidence.')
         else:
             kept.append(wanted.model_copy(update={"params": params, "evidence": ids}))

@@ -30,6 +30,9 @@ APPROVER = re.compile(r"[UWS][A-Z0-9]{2,20}")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
+TARGETS = ("deployment", "pod", "job", "cronjob", "autoscaler", "claim", "configmap")
+
+
 def _channel(text: str) -> str:
     name = text.strip().removeprefix("#")
     if CHANNEL_ID.fullmatch(name) or CHANNEL_NAME.fullmatch(name):
@@ -153,15 +156,20 @@ class Policy(Section):
         return self.approvers.services.get(service, self.approvers.default)
 
     def service_of_target(self, params: Mapping[str, object]) -> str:
-        """Return the service that a change with these parameters touches; its own name when no policy declares it.
+        """Return the service that a change with these parameters touches, "" when no policy declares one.
 
-        A change found through one service's alert may touch another: the owners of what is changed decide.
+        A change found through one service's alert may touch another: the owners of what is changed decide. Pods, jobs and
+        the like belong to the service whose name they begin with; the longest such name wins.
         """
-        namespace, deployment = str(params.get("namespace") or ""), str(params.get("deployment") or "")
-        for name, declared in self.services.items():
-            if (declared.deployment or name) == deployment and declared.namespace in ("", namespace):
-                return name
-        return deployment
+        namespace = str(params.get("namespace") or "")
+        names = [str(params[key]) for key in TARGETS if params.get(key)]
+        found = ""
+        for service, declared in self.services.items():
+            own = declared.deployment or service
+            ours = any(name == own or name.startswith(f"{own}-") for name in names)
+            if ours and declared.namespace in ("", namespace) and len(service) > len(found):
+                found = service
+        return found
 
     def channel_of(self, service: str) -> str:
         """Where an incident of *service* is posted when no message of its own exists; "" when nowhere."""

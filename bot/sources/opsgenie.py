@@ -33,7 +33,7 @@ def parse(post: Post) -> list[Facts]:
     details = pairs_of(alert.get("details"))
     facts = facts_of({**post.body, "source": None})
     facts.sender, facts.name = "opsgenie", title_of(text_of(alert.get("message")))
-    facts.status = "resolved" if post.body.get("action") in _OVER else "firing"
+    facts.status = "resolved" if str(post.body.get("action")) in _OVER else "firing"
     facts.severity = severity_word(text_of(alert.get("priority")))
     tags = {key: text for key, text in tags_of(alert.get("tags")).items() if text != "true"}
     facts.labels = {**tags, **details}

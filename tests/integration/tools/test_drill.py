@@ -15,6 +15,7 @@ import tools.actions
 import tools.evidence
 from tools import run
 from tools.deployments import TargetChanged
+from tools.jaeger import Jaeger
 from tools.kube import Forbidden, Kube
 from tools.loki import Loki
 from tools.prometheus import AlertRule, Prometheus
@@ -48,11 +49,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 async def sources(world) -> AsyncIterator[Sources]:
-    given = Sources(Prometheus(world["PROMETHEUS_URL"]), Loki(world["LOKI_URL"]), Kube(world["KUBECONFIG"]))
+    given = Sources(
+        Prometheus(world["PROMETHEUS_URL"]),
+        Loki(world["LOKI_URL"]),
+        Kube(world["KUBECONFIG"]),
+        traces=Jaeger(world["JAEGER_URL"]),
+    )
     async with httpx.AsyncClient(base_url=world["url"], timeout=60) as client:
         (await client.post("/drill/reset")).raise_for_status()
     yield given
-    for each in (given.prometheus, given.loki, given.kube):
+    for each in (given.prometheus, given.loki, given.kube, given.traces):
         await each.aclose()
 
 

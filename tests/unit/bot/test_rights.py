@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.incident import State
+from bot.policy import Policy, Service
 from bot.rights import Presser, needed, refusal
 from tools.records import Alert, Incident, Plan, Proposal, Risk
 
@@ -76,3 +77,19 @@ def test_who_asked_for_a_high_change_cannot_approve_it_but_may_reject_it(risk):
 
 def test_key_systems_need_two_people():
     assert [needed(risk) for risk in Risk] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("params", "owner"),
+    [
+        ({"namespace": "shop", "deployment": "payment"}, "payment"),
+        ({"namespace": "shop", "pod": "payment-7d4b9c6f5-x2x7z"}, "payment"),
+        ({"namespace": "shop", "pod": "payment-api-7d4b9c6f5-x2x7z"}, "payment-api"),
+        ({"namespace": "shop", "deployment": "checkout", "container": "payment"}, "checkout"),
+        ({"namespace": "other", "deployment": "payment"}, ""),
+        ({"node": "worker-1"}, ""),
+    ],
+)
+def test_what_is_changed_belongs_to_the_service_it_is_named_after(params, owner):
+    services = {name: Service(namespace="shop") for name in ("payment", "payment-api", "checkout")}
+    assert Policy(services=services).service_of_target(params) == owner
