@@ -9,11 +9,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from tools.store import embedded
 from tools.store.db import Database
 from tools.store.migrate import migrate
+
+# A slow machine is no failure: no test here asserts on time.
+settings.register_profile(
+    "tocsin", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tocsin")
 
 # Nothing here survives a crash of the machine, and nothing has to.
 _UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
