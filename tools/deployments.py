@@ -28,6 +28,7 @@ Obj = dict[str, Any]
 Patch = list[dict[str, Any]]
 
 PROPOSAL = "tocsin.dev/proposal-id"
+MANAGER = "tocsin"  # the field manager of every write of ours
 DRY = "dry-run"
 _GITOPS = {
     "argocd.argoproj.io/tracking-id": "Argo CD",
@@ -50,6 +51,10 @@ class TargetChanged(Permanent):
 
 class Refused(Permanent):
     """The change makes no sense here."""
+
+
+class Unclear(Permanent):
+    """Whether the change was made by Tocsin cannot be told from what the cluster holds."""
 
 
 def path(namespace: str, deployment: str) -> str:
@@ -213,9 +218,26 @@ async def write(kube: Kube, deployment: Obj, changes: Patch, proposal_id: str) -
 async def applied(kube: Kube, namespace: str, deployment: str, proposal_id: str) -> bool:
     """Whether the write of *proposal_id* has happened: its stamp is on the Deployment or on a ReplicaSet it made since."""
     obj = await read(kube, namespace, deployment)
-    if annotations_of(obj).get(PROPOSAL) == proposal_id:
+    if marked(obj, proposal_id):
         return True
     return any(annotations_of(rs).get(PROPOSAL) == proposal_id for rs in await replica_sets(kube, obj))
+
+
+def marked(obj: Obj, proposal_id: str) -> bool:
+    """Whether the object carries *proposal_id*'s stamp, written by our field manager.
+
+    Unclear when the API server's managedFields say that somebody else wrote the stamp (a copied manifest carries it too).
+    """
+    if annotations_of(obj).get(PROPOSAL) != proposal_id:
+        return False
+    writers = {
+        str(entry.get("manager", "?"))
+        for entry in obj["metadata"].get("managedFields") or []
+        if f"f:{PROPOSAL}" in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {})
+    }
+    if writers and MANAGER not in writers:
+        raise Unclear(f"{_name(obj)} carries this change's mark, but {', '.join(sorted(writers))} wrote it, not Tocsin")
+    return True
 
 
 async def rolled_out(kube: Kube, namespace: str, deployment: str) -> tuple[bool | None, str]:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 import tools.actions
-from tools.deployments import TargetChanged
+from tools.deployments import TargetChanged, Unclear
 from tools.errors import Permanent, Temporary, TocsinError
 from tools.kube import Kube, LostAnswer
 from tools.records import Outcome, Plan, Proposal, ProposalState, Risk, Scalar, Suggestion
@@ -142,11 +142,15 @@ async def _look_after(kube: Kube, proposal: Proposal, look_every_s: float) -> tu
 
 
 async def _looked_for(kube: Kube, proposal: Proposal, why: str, look_every_s: float) -> tuple[Result, str]:
+    """Look for the proposal's mark; "unknown", with what was seen, when it is not there or nothing could carry it."""
     said = "its mark is not on the target"
     for _ in range(LOOKS):
         try:
             if await _applied(kube, proposal):
                 return "applied", f"found on the target by its mark; {why}"
+        except Unclear as exc:  # looking again would show the same
+            said = redact(str(exc))
+            break
         except TocsinError as exc:
             said = f"the target could not be read: {redact(str(exc))}"
         await asyncio.sleep(look_every_s)
@@ -158,7 +162,9 @@ async def _looked_for(kube: Kube, proposal: Proposal, why: str, look_every_s: fl
 
 async def _applied(kube: Kube, proposal: Proposal) -> bool:
     module = _action(proposal.action)
-    return bool(await module.applied(_params(module, proposal.action, proposal.params), kube, proposal.id))
+    return bool(
+        await module.applied(_params(module, proposal.action, proposal.params), proposal.plan, kube, proposal.id)
+    )
 
 
 def _action(name: str) -> ModuleType:

@@ -10,19 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.deployments import PROPOSAL, Obj, Refused, TargetChanged
+from tools.deployments import PROPOSAL, Obj, Refused, TargetChanged, Unclear, marked
 from tools.errors import Permanent
 from tools.kube import MERGE_PATCH, Conflict, Kube, NotFound
 from tools.podspec import lines
 from tools.records import Plan
-from tools.workloads import annotations_of
 
 TRIES = 5
 Facts = Callable[[Obj], Mapping[str, str]]
-
-
-class Unclear(Permanent):
-    """Whether the change was made by Tocsin cannot be told from what the cluster holds."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +154,11 @@ def delete_options(preconditions: Obj, options: Obj) -> Obj:
 
 async def applied(kube: Kube, target: Target, proposal_id: str) -> bool:
     """Whether the object carries *proposal_id*'s stamp."""
-    return annotations_of(await read(kube, target)).get(PROPOSAL) == proposal_id
+    return marked(await read(kube, target), proposal_id)
 
 
-async def deleted(kube: Kube, target: Target) -> bool:
-    """Return False when the object stands untouched, so no deletion of it happened; Unclear when it is gone or going.
+async def deleted(kube: Kube, target: Target, plan: Plan) -> bool:
+    """Return False when the very object of *plan* stands untouched, so no deletion of it happened; else raise Unclear.
 
     A deletion leaves no place for a proposal's stamp: that the object is gone is seen, who removed it is not.
     """
@@ -171,7 +166,12 @@ async def deleted(kube: Kube, target: Target) -> bool:
         obj = await read(kube, target)
     except NotFound as exc:
         raise Unclear(f"{target.title} is gone, as intended, but nothing in the cluster says who removed it") from exc
-    if obj["metadata"].get("deletionTimestamp"):
+    if uid_of(obj) != plan.precondition.get("uid"):
+        raise Unclear(
+            f"the {target.title} that was shown is gone, as intended, and another has its name; "
+            "nothing in the cluster says who removed the first"
+        )
+    if obj["metadata"].get("deletionTimestamp") and plan.precondition.get("terminating") != "true":
         raise Unclear(f"{target.title} is being removed, as intended, but nothing in the cluster says who asked for it")
     return False
 

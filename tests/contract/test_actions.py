@@ -22,13 +22,12 @@ from drill.cluster.kubernetes_api import KubernetesApi
 from drill.cluster.rbac import Identities, Tokens
 from drill.timeline import Timeline
 from tests.unit.tools.fakes import kubeconfig, serve
-from tools.deployments import PROPOSAL, TargetChanged
+from tools.deployments import PROPOSAL, TargetChanged, Unclear
 from tools.errors import Permanent, TocsinError
 from tools.kube import Kube
 from tools.records import Plan, Record, Risk, Suggestion
 from tools.registry import plugins
 from tools.run import actor_verbs, plan_change, undo_change
-from tools.targets import Unclear
 
 PLUGINS = plugins(tools.actions)
 EACH = pytest.mark.parametrize("name", PLUGINS)
@@ -47,7 +46,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
 SIGNATURES = {
     "plan": ["params", "kube"],
     "apply": ["params", "plan", "kube", "proposal_id"],
-    "applied": ["params", "kube", "proposal_id"],
+    "applied": ["params", "plan", "kube", "proposal_id"],
     "verify": ["params", "kube"],
     "undo": ["params", "plan"],
 }
@@ -280,19 +279,19 @@ async def test_a_plan_writes_nothing(name, practice):
 @EACH
 async def test_its_whole_life_and_no_second_write(name, practice):
     module, params, plan = await planned(practice, name)
-    assert await module.applied(params, practice.actor, "P") is False
+    assert await module.applied(params, plan, practice.actor, "P") is False
     before = practice.state()
     assert await module.apply(params, plan, practice.actor, "P")
     assert practice.state() != before
     writes = len(practice.writes())
     assert writes == 1 if name != "drain_node" else writes > 1
     try:
-        found = await module.applied(params, practice.actor, "P")
+        found = await module.applied(params, plan, practice.actor, "P")
         assert found is True
         assert PROPOSAL in practice.state()
     except Unclear:
         assert name in {"delete_pod", "evict_pod", "job_delete"}  # what is gone carries no stamp
-    assert await module.applied(params, practice.actor, "Q") is False if found_stamp(name) else True
+    assert await module.applied(params, plan, practice.actor, "Q") is False if found_stamp(name) else True
     after = practice.state()
     try:
         await module.apply(params, plan, practice.actor, "P")

@@ -63,7 +63,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await targets.write(kube, _target(params), plan, facts, _patch(params), proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's value was written."""
     return await targets.applied(kube, _target(params), proposal_id)
 

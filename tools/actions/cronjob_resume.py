@@ -39,7 +39,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await targets.write(kube, target, plan, jobs.cron_facts, PATCH, proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's change was written."""
     return await targets.applied(kube, jobs.cron_job(params.namespace, params.cronjob), proposal_id)
 

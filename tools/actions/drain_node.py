@@ -9,7 +9,7 @@ import time
 from pydantic import Field
 
 from tools import nodes, pods, targets
-from tools.deployments import PROPOSAL, Name, Obj, Refused, TargetChanged
+from tools.deployments import PROPOSAL, Name, Obj, Refused, TargetChanged, Unclear
 from tools.errors import TocsinError
 from tools.kube import Kube
 from tools.records import Plan, Record, Risk, Suggestion
@@ -74,13 +74,13 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await _evict_all(kube, load.moves, version, params.wait_seconds)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether the node is cordoned by this proposal and empty; Unclear, with the number left, when only the first is so."""
     if not await targets.applied(kube, nodes.target(params.node), proposal_id):
         return False
     left = (await nodes.load(kube, params.node, empty_dir=True, unmanaged=True)).moves
     if left:
-        raise targets.Unclear(f"Node {params.node} was cordoned by this change, but {len(left)} pods are still on it")
+        raise Unclear(f"Node {params.node} was cordoned by this change, but {len(left)} pods are still on it")
     return True
 
 

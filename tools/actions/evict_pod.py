@@ -45,18 +45,9 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return f"{target.title} evicted"
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # an eviction carries no stamp
-    """Whether the pod was evicted: False while it stands, Unclear when it is gone or going."""
-    target = pods.target(params.namespace, params.pod)
-    try:
-        pod = await targets.read(kube, target)
-    except NotFound:
-        return await targets.deleted(kube, target)
-    if pods.controller(pod).get("kind") == "StatefulSet":  # the next pod has the same name
-        raise targets.Unclear(
-            f"there is a {target.title}; whether it is the old one or its successor is not known here"
-        )
-    return await targets.deleted(kube, target)
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # an eviction carries no stamp
+    """Whether the pod was evicted: False while that very pod stands, Unclear when it is gone or going."""
+    return await targets.deleted(kube, pods.target(params.namespace, params.pod), plan)
 
 
 async def verify(params: Params, kube: Kube) -> tuple[bool | None, str]:

@@ -52,7 +52,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await targets.write(kube, target, plan, _facts, _patch(params), proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's bounds were written."""
     target, _ = await _read(params, kube)
     return await targets.applied(kube, target, proposal_id)

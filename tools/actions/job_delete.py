@@ -38,9 +38,9 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await targets.delete(kube, jobs.job(params.namespace, params.job), plan, jobs.facts, OPTIONS)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # a deletion carries no stamp
-    """Whether the Job was deleted: False while it stands, Unclear when it is gone."""
-    return await targets.deleted(kube, jobs.job(params.namespace, params.job))
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # a deletion carries no stamp
+    """Whether the Job was deleted: False while that very Job stands, Unclear when it is gone or going."""
+    return await targets.deleted(kube, jobs.job(params.namespace, params.job), plan)
 
 
 async def verify(params: Params, kube: Kube) -> tuple[bool | None, str]:

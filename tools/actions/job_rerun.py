@@ -1,10 +1,10 @@
 """Run a failed Job again, as a new Job with the same template; the failed one stays for its logs."""
 
 from tools import jobs, targets
-from tools.deployments import PROPOSAL, Name, TargetChanged, refuse_gitops
+from tools.deployments import Name, TargetChanged, refuse_gitops
 from tools.kube import Conflict, Kube, NotFound
 from tools.records import Plan, Record, Risk, Suggestion
-from tools.workloads import annotations_of, items
+from tools.workloads import items
 
 RISK = Risk.MEDIUM
 VERBS = (("batch", "jobs", "get"), ("batch", "jobs", "list"), ("batch", "jobs", "create"))
@@ -48,11 +48,11 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return f"Job {params.namespace}/{name} created"
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's Job was created."""
     made = jobs.job(params.namespace, jobs.rerun_name(params.job, proposal_id))
     try:
-        return annotations_of(await targets.read(kube, made)).get(PROPOSAL) == proposal_id
+        return marked(await targets.read(kube, made), proposal_id)
     except NotFound:
         return False
 

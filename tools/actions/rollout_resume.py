@@ -40,7 +40,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await deployments.write(kube, obj, PATCH, proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's change was written."""
     return await deployments.applied(kube, params.namespace, params.deployment, proposal_id)
 

@@ -51,7 +51,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await deployments.write(kube, obj, _patch(obj, target), proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's rollback was written."""
     return await deployments.applied(kube, params.namespace, params.deployment, proposal_id)
 

@@ -57,7 +57,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await deployments.write(kube, obj, _patch(place, params.image), proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's image was written."""
     return await deployments.applied(kube, params.namespace, params.deployment, proposal_id)
 

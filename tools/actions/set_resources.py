@@ -61,7 +61,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await deployments.write(kube, obj, _patch(params, place, container), proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's amounts were written."""
     return await deployments.applied(kube, params.namespace, params.deployment, proposal_id)
 

@@ -38,7 +38,7 @@ async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str
     return await targets.write(kube, nodes.target(params.node), plan, nodes.facts, change, proposal_id)
 
 
-async def applied(params: Params, kube: Kube, proposal_id: str) -> bool:
+async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's uncordon was written."""
     return await targets.applied(kube, nodes.target(params.node), proposal_id)
 

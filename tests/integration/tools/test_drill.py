@@ -106,9 +106,9 @@ async def change(actor: Kube, action: str, **params: object) -> None:
     module = plugins(tools.actions)[action]
     plan, _ = await run.plan_change(actor, action, params)
     typed = module.Params.model_validate(params)
-    assert not await module.applied(typed, actor, "P1")
+    assert not await module.applied(typed, plan, actor, "P1")
     await module.apply(typed, plan, actor, "P1")
-    assert await module.applied(typed, actor, "P1")
+    assert await module.applied(typed, plan, actor, "P1")
     with pytest.raises(TargetChanged):
         await module.apply(typed, plan, actor, "P1")
     while (judged := (await run.verify_change(actor, action, params))[0]) is None:

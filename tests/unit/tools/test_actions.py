@@ -39,12 +39,12 @@ async def test_plan_leaves_everything_as_it_was(cluster, deployment, kube, actio
 @ALL
 async def test_apply_writes_once_with_the_proposals_mark(cluster, deployment, kube, action, params):
     planned = await action.plan(params, kube)
-    assert not await action.applied(params, kube, "P1")
+    assert not await action.applied(params, planned, kube, "P1")
     await action.apply(params, planned, kube, "P1")
     assert len(cluster.writes) == 1
     assert cluster.objects[DEPLOYMENT]["metadata"]["annotations"][PROPOSAL] == "P1"
-    assert await action.applied(params, kube, "P1")
-    assert not await action.applied(params, kube, "P2")
+    assert await action.applied(params, planned, kube, "P1")
+    assert not await action.applied(params, planned, kube, "P2")
 
 
 async def test_undo_puts_the_previous_template_back_without_its_hash(cluster, deployment, kube):
@@ -136,7 +136,7 @@ async def test_a_lost_answer_is_said_and_found_again(cluster, deployment, kube, 
     cluster.after_write = DROP
     with pytest.raises(LostAnswer):
         await action.apply(params, planned, kube, "P1")
-    assert await action.applied(params, kube, "P1")
+    assert await action.applied(params, planned, kube, "P1")
 
 
 @pytest.mark.parametrize(
