@@ -1,7 +1,7 @@
 """Run a failed Job again, as a new Job with the same template; the failed one stays for its logs."""
 
 from tools import jobs, targets
-from tools.deployments import Name, TargetChanged, refuse_gitops
+from tools.deployments import Name, TargetChanged, marked, refuse_gitops
 from tools.kube import Conflict, Kube, NotFound
 from tools.records import Plan, Record, Risk, Suggestion
 from tools.workloads import items
