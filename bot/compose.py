@@ -19,6 +19,7 @@ from bot import toolbox
 from bot.base import Base
 from bot.money import left_today
 from bot.settings import Settings
+from tools import imports
 from tools.cache import connect
 from tools.records import Alert
 from tools.store import embedded, migrate
@@ -77,12 +78,15 @@ def investigator(parts: Base) -> Callable[[Alert, Progress], Awaitable[Investiga
     """Return `investigate` with everything but the alert bound."""
     settings = parts.settings
     tools, blind = toolbox.bound_tools(parts.sources)
+    warming = threading.Thread(target=imports.alone, args=(warm,), name="warm", daemon=True)
     if settings.model_configured:  # 1.7 s of imports, paid now and not by the first alert
-        threading.Thread(target=warm, name="warm", daemon=True).start()
+        warming.start()
     model, actions = toolbox.model_of(settings), toolbox.action_specs()
     limits, services = toolbox.limits_of(settings.policy), toolbox.services_of(settings.policy)
 
     async def run(alert: Alert, progress: Progress) -> Investigation:
+        if warming.is_alive():  # this thread must not import the library while that one does
+            await asyncio.to_thread(warming.join)
         unpaid = await left_today(parts.db, settings.policy.caps.model_usd_per_day, now())
         return await investigate(
             alert,

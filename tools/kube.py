@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tools.errors import Permanent, Temporary
+from tools.imports import load
 
 AT_ONCE = 8
 MAX_BYTES = 64 * 1024 * 1024
@@ -154,6 +155,7 @@ class Kube:
             return await asyncio.to_thread(self._request, method, where, body, content_type)
 
     def _request(self, method: str, where: str, body: Any, content_type: str) -> bytes:
+        load("kubernetes.client", "kubernetes.config")
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
         from urllib3.exceptions import TimeoutError as Slow

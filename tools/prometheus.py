@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from tools.errors import Permanent, Temporary
 from tools.fetch import refused
+from tools.imports import load
 
 Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
@@ -161,6 +162,7 @@ class Prometheus:
         return rows
 
     def _translated(self, tried: str, call: Callable[[], Any]) -> Any:
+        load("prometheus_api_client", "requests")
         from prometheus_api_client.exceptions import PrometheusApiClientException
         from requests.exceptions import InvalidJSONError, RequestException, Timeout
 

@@ -16,6 +16,7 @@ Five habits of procrastinate that this file works around, each with a test:
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +27,7 @@ import structlog
 from procrastinate import exceptions, jobs, manager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
-from tools.errors import Temporary
+from tools.errors import Permanent, Temporary
 from tools.store.db import Connection, Database, queries
 
 Handler = Callable[..., Awaitable[None]]
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 _SQL = queries("queue")
 _GIVE_UP = 20  # tries of one job: with the longest pause of 60 s about a quarter of an hour
 _DEADLY = 10  # tries after which a job that a worker died over is given up: it may be what kills them
+_UNFORESEEN = 3  # tries after an error nobody foresaw: it may be the process, not the job
 _RACES = 5
 _LONGEST_PAUSE_S = 60.0
 _PAUSE_S = 1.0  # before a worker that lost its database starts again
@@ -65,8 +67,9 @@ class Queue:
     def task(self, name: str, handler: Handler, *, patient: bool = False, lane: str = WORK) -> None:
         """Register *handler* for jobs called *name*; it gets the job's arguments by keyword.
 
-        Temporary is tried again (after its delay, doubling to 60 s; 20 times, or for ever when *patient*), anything else
-        fails at once and is logged. Each *lane* has workers of its own, so that one that waits holds nobody else up.
+        Temporary is tried again (after its delay, doubling to 60 s; 20 times, or for ever when *patient*), Permanent fails
+        at once, anything else at the third try; both are logged. Each *lane* has workers of its own, so that one that waits
+        holds nobody else up.
         """
         self._app.task(name=name, queue=lane, retry=_Retry(patient=patient))(handler)
 
@@ -184,12 +187,18 @@ class _Retry(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
         if isinstance(exception, asyncio.CancelledError):  # the worker is shutting down
             return RetryDecision(retry_at=datetime.now(UTC))
-        if not isinstance(exception, Temporary) or (job.attempts >= _GIVE_UP and not self._patient):
+        if job.attempts >= self._tries(exception):
             return None
-        pause = min(_LONGEST_PAUSE_S, max(exception.delay, 2.0 ** min(job.attempts, 6)))
+        delay = exception.delay if isinstance(exception, Temporary) else 0.0
+        pause = min(_LONGEST_PAUSE_S, max(delay, 2.0 ** min(job.attempts, 6)))
         log.warning("job.retried", name=job.task_name, args=job.task_kwargs, error=str(exception), pause_s=pause)
         when = datetime.now(UTC) + timedelta(seconds=pause)
         return RetryDecision(retry_at=when, priority=_priority(when))
+
+    def _tries(self, exception: BaseException) -> float:
+        if isinstance(exception, Temporary):
+            return math.inf if self._patient else _GIVE_UP
+        return 0 if isinstance(exception, Permanent) else _UNFORESEEN
 
 
 class _Manager(manager.JobManager):
