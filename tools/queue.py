@@ -187,7 +187,7 @@ class _Retry(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
         if isinstance(exception, asyncio.CancelledError):  # the worker is shutting down
             return RetryDecision(retry_at=datetime.now(UTC))
-        if job.attempts >= self._tries(exception):
+        if job.attempts + 1 >= self._tries(exception):  # attempts counts those before this one
             return None
         delay = exception.delay if isinstance(exception, Temporary) else 0.0
         pause = min(_LONGEST_PAUSE_S, max(delay, 2.0 ** min(job.attempts, 6)))
