@@ -26,7 +26,10 @@ from tools.sources import Sources
 from tools.tempo import Tempo
 
 IN_CLUSTER = "in-cluster"
-WORDS = {"prometheus": "PROMETHEUS_URL", "logs": "LOKI_URL", "traces": "JAEGER_URL or TEMPO_URL", "kube": "KUBECONFIG"}
+WORDS = {
+    "prometheus": "PROMETHEUS_URL", "logs": "LOKI_URL", "traces": "JAEGER_URL or TEMPO_URL", "kube": "KUBECONFIG",
+    "topology": "PROMETHEUS_URL, JAEGER_URL, TEMPO_URL or KUBECONFIG",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,13 @@ def sources_of(settings: Settings, clock: Callable[[], datetime]) -> Sources:
         traces=traces_of(settings),
         clock=clock,
         max_body_chars=settings.policy.evidence.max_chars,
+        declared=declared_calls(settings.policy),
     )
+
+
+def declared_calls(policy: Policy) -> tuple[tuple[str, str], ...]:
+    """Return who calls whom as policy says it: (caller, callee)."""
+    return tuple((name, callee) for name, service in policy.services.items() for callee in service.depends_on)
 
 
 def elastic_of(settings: Settings) -> Elastic | None:

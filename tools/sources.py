@@ -18,7 +18,10 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Sources:
-    """Read-only clients, None where not configured; *max_body_chars* caps each evidence body."""
+    """Read-only clients, None where not configured; *max_body_chars* caps each evidence body.
+
+    *declared* is who calls whom as people wrote it down: (caller, callee).
+    """
 
     prometheus: Prometheus | None = None
     loki: Loki | None = None
@@ -28,8 +31,15 @@ class Sources:
     max_body_chars: int = 6_000
     elastic: Elastic | None = None
     traces: SpanSource | None = None
+    declared: tuple[tuple[str, str], ...] = ()
 
     @property
     def logs(self) -> Loki | Elastic | Kube | None:
         """What log lines are read from first; the next ones are asked when it fails or has none."""
         return self.loki or self.elastic or self.kube
+
+    @property
+    def topology(self) -> bool | None:
+        """True where anything can say who calls whom, None where nothing can."""
+        known = self.declared or self.prometheus or self.traces or self.kube
+        return True if known else None

@@ -21,7 +21,7 @@ from tools.sources import Sources
 
 PLUGINS = plugins(tools.evidence)
 EACH = pytest.mark.parametrize("name", PLUGINS)
-NEEDS = {"prometheus", "logs", "traces", "kube"}
+NEEDS = {"prometheus", "logs", "traces", "kube", "topology"}
 NOW = datetime.now(UTC)
 ALERT = Alert(
     fingerprint="f",

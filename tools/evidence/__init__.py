@@ -1,6 +1,7 @@
 """Read-only looks at the world, one a file; tools.registry finds them, so dropping a file in registers it.
 
-A plug-in is a module with a docstring (a model reads it), ``NEEDS`` ("prometheus", "logs", "traces" or "kube") and
+A plug-in is a module with a docstring (a model reads it), ``NEEDS`` (a property of tools.sources.Sources:
+"prometheus", "logs", "traces", "kube" or "topology") and
 ``async def collect(scope, sources) -> Evidence``, which hands its work to tools.observe. Plug-ins do not import one another.
 
 Finding.kind, and what data carries (namespace and deployment wherever they are known):
@@ -19,6 +20,7 @@ Finding.kind, and what data carries (namespace and deployment wherever they are 
   (operation, message, count, ratio of failing traces, before, trace), dependency_errors (peer: calls that fail without an
   error of the callee's own), calls (caller, callee, count, before, after in seconds, failing; score 0 is plain topology, with
   a score and a peer the caller waits for the slow step through it)
+- topology: calls (caller, callee, provenance: who says so; per_s and failing where it is measured), score always 0
 
 Finding.at is when it began or happened. Finding.service is whom the fact is about: a neighbour's fact has its name.
 """
