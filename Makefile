@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8700
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-intake chaos
+.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-retrieval: .venv/.installed ## search quality over alerts and runbooks: DA
 
 bench-rank: .venv/.installed ## CPU and memory of ranking one large incident, and how they grow
 	@$(BIN)/python -m bench.rank
+
+bench-culprits: .venv/.installed ## every drill without a model: is the culprit first, and how sure; DATA=folder adds recorded incidents
+	@$(BIN)/python -m bench.culprits $(if $(DATA),--data $(DATA))
 
 bench-intake: .venv/.installed ## durable acknowledgements beside an empty Bolt listener, and a storm of 10,000 alerts
 	@$(BIN)/python -m bench.intake

@@ -1,9 +1,13 @@
 """The decision coordinator: one investigation as a LlamaIndex Workflow, gather -> rank -> recall -> diagnose -> check.
 
+The raw signals of the evidence are ranked in a thread (agents/raw.py): once to choose which neighbours to look at, once for
+the suspects that the model or the rules start from, and again after a model looked at more.
+
 Called by the durable investigation job in bot/. Only `workflows` is imported here; the model's library is imported by
 agents/model.py when a model is configured (`warm` does it ahead of time, in a thread).
 """
 
+import asyncio
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +28,7 @@ from agents.ports import (
     Progress,
     Service,
 )
+from agents.standing import Standing
 from tools.records import Alert, Evidence, Recalled, Scope, Suspect
 
 
@@ -43,6 +48,22 @@ class Job:
     blind: Sequence[str]
     notes: list[str] = field(default_factory=list)
 
+    async def standing(self, evidence: Sequence[Evidence], scope: Scope) -> Standing | None:
+        """Rank the raw signals of *evidence*; None, with a note, when that fails or takes too long."""
+        if all(item.signals is None for item in evidence):
+            return None
+        from agents.raw import standing  # numpy
+
+        ranked = await attempt(asyncio.to_thread(standing, evidence, scope, self.services), self.limits.rank_s)
+        if isinstance(ranked, str):
+            self.notes.append(f"Could not rank the raw signals: {ranked}.")
+            return None
+        return ranked
+
+    def facts(self, evidence: Sequence[Evidence], scope: Scope, standing: Standing | None) -> rank.Facts:
+        """Weigh what was found together with what the raw signals say."""
+        return rank.weigh(evidence, scope, self.services, standing)
+
 
 class Gathered(Event):
     """What the tools saw."""
@@ -52,8 +73,9 @@ class Gathered(Event):
 
 
 class Ranked(Gathered):
-    """The same, with suspects."""
+    """The same, weighed, with suspects."""
 
+    facts: rank.Facts
     suspects: tuple[Suspect, ...]
 
 
@@ -66,8 +88,10 @@ class Remembered(Ranked):
 class Drafted(Gathered):
     """A diagnosis that nobody has checked yet, with what the model looked at besides."""
 
+    facts: rank.Facts
     recalled: tuple[Recalled, ...]
     draft: diagnosis.Draft
+    looked: bool
 
 
 class Investigating(Workflow):
@@ -82,16 +106,29 @@ class Investigating(Workflow):
         """Look at everything at once."""
         job = self._job
         scope = monitor.scope_for(job.alert, job.clock(), job.services, job.limits)
+
+        async def leads(seen: Sequence[Evidence]) -> Sequence[str]:
+            ranked = await job.standing(seen, scope)
+            return ranked.leads() if ranked else ()
+
         evidence = await gather(
-            job.tools, scope, services=job.services, clock=job.clock, progress=job.progress, limits=job.limits
+            job.tools,
+            scope,
+            services=job.services,
+            clock=job.clock,
+            progress=job.progress,
+            limits=job.limits,
+            leads=leads,
         )
         return Gathered(scope=scope, evidence=evidence)
 
     @step
     async def rank(self, seen: Gathered) -> Ranked:
         """Order the suspects."""
-        facts = rank.weigh(seen.evidence, seen.scope, self._job.services)
-        return Ranked(scope=seen.scope, evidence=seen.evidence, suspects=rank.rank(facts))
+        standing = await self._job.standing(seen.evidence, seen.scope)
+        self._job.notes.extend(standing.cut if standing else ())
+        facts = self._job.facts(seen.evidence, seen.scope, standing)
+        return Ranked(scope=seen.scope, evidence=seen.evidence, facts=facts, suspects=rank.rank(facts))
 
     @step
     async def recall(self, ranked: Ranked) -> Remembered:
@@ -105,7 +142,13 @@ class Investigating(Workflow):
                 job.notes.append(f"Could not search runbooks and earlier incidents: {answer}.")
             else:
                 found = list(answer)
-        return Remembered(scope=ranked.scope, evidence=ranked.evidence, suspects=ranked.suspects, recalled=tuple(found))
+        return Remembered(
+            scope=ranked.scope,
+            evidence=ranked.evidence,
+            facts=ranked.facts,
+            suspects=ranked.suspects,
+            recalled=tuple(found),
+        )
 
     @step
     async def diagnose(self, known: Remembered) -> Drafted:
@@ -113,7 +156,7 @@ class Investigating(Workflow):
         job = self._job
         drafted = await diagnosis.draft(
             job.model,
-            facts=rank.weigh(known.evidence, known.scope, job.services),
+            facts=known.facts,
             evidence=known.evidence,
             suspects=known.suspects,
             recalled=known.recalled,
@@ -123,13 +166,23 @@ class Investigating(Workflow):
             limits=job.limits,
             clock=job.clock,
         )
-        return Drafted(scope=known.scope, evidence=drafted.evidence, recalled=known.recalled, draft=drafted)
+        return Drafted(
+            scope=known.scope,
+            evidence=drafted.evidence,
+            facts=known.facts,
+            recalled=known.recalled,
+            draft=drafted,
+            looked=len(drafted.evidence) > len(known.evidence),
+        )
 
     @step
     async def check(self, drafted: Drafted) -> StopEvent:
         """Keep what the evidence carries, rank again with what the model looked at, and say what could not be seen."""
         job = self._job
-        facts = rank.weigh(drafted.evidence, drafted.scope, job.services)
+        facts = drafted.facts
+        if drafted.looked:
+            standing = await job.standing(drafted.evidence, drafted.scope)
+            facts = job.facts(drafted.evidence, drafted.scope, standing)
         final = diagnosis.checked(drafted.draft, facts, job.services, job.actions)
         unseen = tuple(dict.fromkeys((*final.blind_spots, *job.blind)))
         changes = {"recalled": drafted.recalled, "blind_spots": unseen, "notes": (*job.notes, *final.notes)}

@@ -71,7 +71,7 @@ def checked(
             unseen = rules.blind_spots(drafted.evidence)
             return kept.model_copy(update={"usage": drafted.usage, "blind_spots": unseen})
         notes = (*kept.notes, "None of the model's claims could be kept. This is the rule-based diagnosis.")
-    seen = weigh(drafted.evidence, facts.scope, services)
+    seen = weigh(drafted.evidence, facts.scope, services, facts.standing)
     ruled = rules.diagnose(seen, drafted.evidence, services)
     final = check.check(ruled, drafted.evidence, known, actions)
     return final.model_copy(update={"notes": (*notes, *final.notes), "usage": drafted.usage})

@@ -4,7 +4,7 @@ Called by agents/model.py for the first prompt and for each tool answer.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agents.ports import Service
 from agents.rank import Facts
@@ -15,6 +15,7 @@ TAG = re.compile(r"[<\uff1c\ufe64\u2039\u3008]\s*[/\uff0f\u2215]?\s*data\b", re.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 BODY_CHARS = 1200
 RECALL_CHARS = 600
+RANKED = 5
 
 
 def fenced(id_: str, about: str, text: str) -> str:
@@ -46,6 +47,16 @@ def evidence_text(item: Evidence, cap: int = BODY_CHARS) -> str:
     return fenced(item.id, item.title, "\n".join(filter(None, [*lines, rest])))
 
 
+def _telling(item: Evidence, service: str, full: Collection[str]) -> bool:
+    """Tell whether the model should read all of *item*: it failed, a suspect rests on it, or it is about the service itself."""
+    about = {found.service for found in item.findings if found.score}
+    return bool(item.error) or item.id in full or service in about
+
+
+def _one_line(item: Evidence) -> str:
+    return fenced(item.id, item.title, f"{item.summary}\n[call {item.tool} for more]")
+
+
 def opening(
     facts: Facts,
     evidence: Sequence[Evidence],
@@ -63,10 +74,14 @@ def opening(
     calls = [f"{name} calls {', '.join(service.depends_on)}" for name, service in known if service.depends_on]
     if calls:
         parts.append("; ".join(calls))
-    parts += [evidence_text(item) for item in evidence]
-    ranked = [f"{each.score:.2f} {each.service}: {each.kind} ({', '.join(each.evidence)})" for each in suspects[:5]]
+    ranked = [
+        f"{each.confidence:.0%} {each.service}: {each.kind} {each.score:.2f} ({', '.join(each.evidence)})"
+        for each in suspects[:RANKED]
+    ]
     if ranked:
-        parts.append(fenced("ranking", "code, by rules of thumb", "\n".join(ranked)))
+        parts.append(fenced("ranking", "code; how likely each service is the culprit", "\n".join(ranked)))
+    full = {id_ for each in suspects[:RANKED] for id_ in each.evidence}
+    parts += [evidence_text(item) if _telling(item, scope.service, full) else _one_line(item) for item in evidence]
     for book in recalled:
         parts.append(
             fenced(book.id, f"{book.kind}, a hint and not evidence", f"{book.title}\n{book.text[:RECALL_CHARS]}")

@@ -6,7 +6,7 @@ Called by agents/coordinator.py and, for single looks, by agents/model.py.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from agents import monitor
@@ -15,11 +15,18 @@ from tools.records import Evidence, Scope
 
 log = logging.getLogger("tocsin.agents.gather")
 
-NEIGHBOUR_TOOLS = ("changes", "kubernetes", "service_metrics")
+NEIGHBOUR_TOOLS = ("changes", "kubernetes", "logs", "service_metrics")
 FOLLOWERS = ("changes", "kubernetes")  # these look at dependencies by themselves where the topology shows them
 MAX_FINDINGS = 40
 MAX_LINE = 500
 T = TypeVar("T")
+Leads = Callable[[Sequence[Evidence]], Awaitable[Sequence[str]]]
+"""Names the neighbours whose raw signals deviate most, given what was seen so far."""
+
+
+async def no_leads(_evidence: Sequence[Evidence]) -> Sequence[str]:
+    """Name nobody: for callers without a ranking of raw signals."""
+    return ()
 
 
 async def attempt(work: Awaitable[T], seconds: float) -> T | str:
@@ -90,6 +97,7 @@ async def gather(
     clock: Clock,
     progress: Progress,
     limits: Limits,
+    leads: Leads = no_leads,
 ) -> tuple[Evidence, ...]:
     """Look at the alert's service with all *tools*, then at suspicious neighbours; ids are stable by tool name."""
     loop = asyncio.get_running_loop()
@@ -107,7 +115,7 @@ async def gather(
     asked = {scope.service}
     for _hop in range(2):  # a dependency's dependency, and no further
         left = min(limits.tool_s, deadline - loop.time())
-        names = monitor.neighbours(evidence, asked, services, limits)
+        names = monitor.neighbours(evidence, asked, services, limits, await leads(evidence))
         if all(item.error for item in evidence) or not names or left < min(1.0, limits.tool_s / 2):
             break
         asked.update(names)

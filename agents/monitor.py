@@ -103,15 +103,20 @@ def peer_of(found: Finding) -> str:
 
 
 def neighbours(
-    evidence: Sequence[Evidence], seen: Collection[str], services: Mapping[str, Service], limits: Limits
+    evidence: Sequence[Evidence],
+    seen: Collection[str],
+    services: Mapping[str, Service],
+    limits: Limits,
+    leads: Sequence[str] = (),
 ) -> list[str]:
     """Name the services worth a look next to those *seen*: called by one of them, and not explained by what was found.
 
-    Without a pointer in the evidence, declared dependencies are looked at, when nothing seen so far shows a cause.
+    What a finding points at comes first, then *leads*, the neighbours whose raw signals deviate. Without either, declared
+    dependencies are looked at, when nothing seen so far shows a cause.
     """
     findings = [found for item in evidence for found in item.findings]
     explained = {found.service for found in findings if found.kind in EXPLAINS}
-    pointed = peers(findings, seen)
+    pointed = list(dict.fromkeys([*peers(findings, seen), *(name for name in leads if name not in seen)]))
     if not pointed and not explained.intersection(seen):
         declared = [name for service in seen if service in services for name in services[service].depends_on]
         pointed = [name for name in dict.fromkeys(declared) if name not in seen]

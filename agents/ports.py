@@ -74,6 +74,7 @@ class Limits(Record):
     tool_s: float = 8.0
     gather_s: float = 12.0
     recall_s: float = 3.0
+    rank_s: float = 5.0
     metrics_minutes: int = 30
     logs_minutes: int = 5
     body_chars: int = 6000

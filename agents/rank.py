@@ -1,18 +1,21 @@
-"""Root-cause ranking without a model: findings in, suspects out, most suspicious first.
+"""Root-cause ranking without a model: findings and ranked raw signals in, suspects out, most suspicious first.
 
 Called by agents/coordinator.py; agents/rules.py builds on the same weighed facts. Every number here is a judgement, not a
 measurement: what a condition is worth as a *cause* (a crash loop is a consequence more often than not), how fast a
-change stops being news, and how far a caller's symptoms are explained by a broken dependency.
+change stops being news, and how far a caller's symptoms are explained by a broken dependency. What the raw signals say
+(`Standing`, from agents/raw.py) joins as facts of its own and as a vote on the service; how far the confidences hold is
+measured by `make bench-culprits`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from agents import monitor
 from agents.ports import Service
-from tools.records import Evidence, Finding, Scope, Suspect
+from agents.standing import Standing, confidences
+from tools.records import Evidence, Finding, Scalar, Scope, Suspect
 
 Role = Literal["state", "change", "symptom", "dependency", "log"]
 
@@ -40,6 +43,10 @@ KINDS: Mapping[str, tuple[Role, float]] = {
     "log_template": ("log", 0.45),
     "metric_shift": ("symptom", 0.35),
     "alert_value": ("symptom", 0.2),
+    # What the ranking of raw signals says about a service, by source; the findings above say more where they exist.
+    "traces_deviate": ("state", 0.6),
+    "logs_deviate": ("log", 0.45),
+    "metrics_deviate": ("symptom", 0.35),
 }
 UNKNOWN_KIND: tuple[Role, float] = ("symptom", 0.3)
 # A change is fresh news for ten minutes before the onset, then half as suspicious every twenty.
@@ -54,6 +61,7 @@ EXPLAINED = 0.4  # what is left of a caller's own symptoms then
 DECLARED = 0.75  # a dependency that nothing points at: being called is not being at fault
 STRANGER = 0.4  # a service that is not known to be called
 CEILING = 0.99
+VOTE = 0.4  # the most that the ranking of raw signals adds to a service beside what was found on it
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ class Facts:
     onset: datetime
     skew: timedelta
     all: tuple[Fact, ...]
+    standing: Standing | None = None
+    near: Callable[[str], float] = lambda _service: 1.0
 
     def of(self, service: str, kinds: Collection[str]) -> list[Fact]:
         """Return the facts about *service* of any of *kinds*, most telling first."""
@@ -145,14 +155,18 @@ def _harmless(found: Finding) -> float:
     return 1.0
 
 
-def _related(scope: Scope, findings: Sequence[Finding], services: Mapping[str, Service]) -> Callable[[str], float]:
+def _related(
+    scope: Scope, findings: Sequence[Finding], services: Mapping[str, Service], standing: Standing | None
+) -> Callable[[str], float]:
     """Return how much a fact about a service matters here: its own and what its calls point at fully, dependencies less."""
     pointed = {scope.service, ""}
     for _hop in range(2):
         pointed.update(monitor.peers(findings, pointed))
     called = {name for service in pointed if service in services for name in services[service].depends_on}
     # What a tool reports besides the service asked about is what it found that service to depend on.
-    seen = {found.service for found in findings if found.data.get("deployment")}
+    seen = {found.service for found in findings if found.data.get("deployment")} | (
+        standing.near if standing else set()
+    )
 
     def factor(service: str) -> float:
         return 1.0 if service in pointed else DECLARED if service in called or service in seen else STRANGER
@@ -160,21 +174,42 @@ def _related(scope: Scope, findings: Sequence[Finding], services: Mapping[str, S
     return factor
 
 
-def weigh(evidence: Sequence[Evidence], scope: Scope, services: Mapping[str, Service]) -> Facts:
-    """Give every finding its worth as a cause of this alert."""
+def weigh(
+    evidence: Sequence[Evidence], scope: Scope, services: Mapping[str, Service], standing: Standing | None = None
+) -> Facts:
+    """Give every finding its worth as a cause of this alert; *standing* adds what the raw signals say."""
     onset, skew = onset_of(evidence, scope)
-    related = _related(scope, [found for item in evidence for found in item.findings], services)
+    if standing is not None and scope.start <= standing.onset < onset - SKEW:
+        onset, skew = standing.onset, SKEW  # several services' series stepped before the alert's own crossed its bound
+    related = _related(scope, [found for item in evidence for found in item.findings], services, standing)
     facts = []
-    for item in evidence:
-        for found in item.findings:
-            if not found.score:  # plain topology: it says who calls whom, and accuses nobody
-                continue
-            role, weight = KINDS.get(found.kind, UNKNOWN_KIND)
-            factor, reason = _timing(found, role, onset, skew)
-            worth = weight * found.score * factor * related(found.service) * _harmless(found)
-            facts.append(Fact(found, item.id, role, worth, reason))
+    for found, id_ in [*_found(evidence), *_sighted(standing)]:
+        role, weight = KINDS.get(found.kind, UNKNOWN_KIND)
+        factor, reason = _timing(found, role, onset, skew)
+        worth = weight * found.score * factor * related(found.service) * _harmless(found)
+        facts.append(Fact(found, id_, role, worth, reason))
     facts.sort(key=lambda fact: (-fact.worth, fact.finding.service, fact.finding.kind, fact.evidence))
-    return Facts(scope, onset, skew, tuple(_explain_callers(facts)))
+    return Facts(scope, onset, skew, tuple(_explain_callers(facts)), standing, related)
+
+
+def _found(evidence: Sequence[Evidence]) -> Iterator[tuple[Finding, str]]:
+    """Yield the findings that accuse somebody: plain topology says who calls whom, with a score of 0."""
+    return ((found, item.id) for item in evidence for found in item.findings if found.score)
+
+
+def _sighted(standing: Standing | None) -> Iterator[tuple[Finding, str]]:
+    """Yield what the raw ranking saw as findings; changes have findings of their own."""
+    for service, seen in standing.sightings.items() if standing else ():
+        for one in seen:
+            kind = f"{one.part}_deviate"
+            if kind not in KINDS or not one.evidence:
+                continue
+            said = f"{service}: {one.what} left its normal ({one.said})"
+            data: dict[str, Scalar] = {"what": one.what}
+            yield (
+                Finding(kind=kind, service=service, statement=said, score=min(one.weight, 1.0), data=data),
+                one.evidence[0],
+            )
 
 
 def _explain_callers(facts: Sequence[Fact]) -> list[Fact]:
@@ -195,29 +230,53 @@ def _explain_callers(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def rank(facts: Facts) -> tuple[Suspect, ...]:
-    """Order suspects, one per service and kind of finding; facts of different roles support each other."""
+    """Order suspects, one per service and kind of finding, by their service first; facts of different roles support each other."""
     best: dict[tuple[str, str], Fact] = {}
     ids: dict[tuple[str, str], list[str]] = {}
-    roles: dict[str, dict[Role, float]] = {}
     for fact in facts.all:
         key = (fact.finding.service or facts.scope.service, fact.finding.kind)
         best.setdefault(key, fact)
         if fact.evidence not in ids.setdefault(key, []):
             ids[key].append(fact.evidence)
-        role = roles.setdefault(key[0], {})
-        role[fact.role] = max(role.get(fact.role, 0.0), fact.worth)
+    scores = {key: _score(facts, key[0], fact, best) for key, fact in best.items()}
+    services = by_service(facts, scores)
+    sure = confidences(services)
     suspects = []
     for (service, kind), fact in best.items():
-        support = max((worth for role, worth in roles[service].items() if role != fact.role), default=0.0)
-        called = _blamed(facts, service) if fact.role in ("state", "change") else 0.0
-        score = 1 - (1 - fact.worth) * (1 - 0.4 * support) * (1 - 0.4 * called)
         because = fact.reason or (fact.explained_by and f"explained by {fact.explained_by}")
         statement = f"{fact.finding.statement} ({because})" if because else fact.finding.statement
-        score = round(min(score, CEILING), 3)
+        highest = max(score for (name, _), score in scores.items() if name == service)
+        score = services[service] * scores[service, kind] / highest if highest else 0.0
         suspects.append(
-            Suspect(service=service, kind=kind, statement=statement, score=score, evidence=tuple(ids[service, kind]))
+            Suspect(
+                service=service,
+                kind=kind,
+                statement=statement,
+                score=round(min(score, CEILING), 3),
+                evidence=tuple(ids[service, kind]),
+                confidence=round(sure[service], 3),
+            )
         )
-    return tuple(sorted(suspects, key=lambda suspect: (-suspect.score, suspect.service, suspect.kind)))
+    return tuple(sorted(suspects, key=lambda one: (-services[one.service], one.service, -one.score, one.kind)))
+
+
+def _score(facts: Facts, service: str, fact: Fact, best: Mapping[tuple[str, str], Fact]) -> float:
+    """Return how suspicious one kind of fact makes its service: its worth, and what supports it."""
+    others = (each.worth for (name, _), each in best.items() if name == service and each.role != fact.role)
+    called = _blamed(facts, service) if fact.role in ("state", "change") else 0.0
+    return 1 - (1 - fact.worth) * (1 - 0.4 * max(others, default=0.0)) * (1 - 0.4 * called)
+
+
+def by_service(facts: Facts, scores: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    """Return each service's score: its most suspicious fact's, and the vote of the raw signals as far as it is concerned here."""
+    found: dict[str, float] = {}
+    for (service, _), score in scores.items():
+        found[service] = max(score, found.get(service, 0.0))
+    votes = facts.standing.scores if facts.standing else {}
+    return {
+        service: 1 - (1 - score) * (1 - VOTE * votes.get(service, 0.0) * facts.near(service))
+        for service, score in found.items()
+    }
 
 
 def _blamed(facts: Facts, service: str) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from agents import monitor
 from agents.ports import Service
-from agents.rank import Fact, Facts
+from agents.rank import Fact, Facts, rank
 from tools.records import Diagnosis, Evidence, Finding, Hypothesis, Scalar, Suggestion
 
 CAP = 0.9  # rules see patterns, not causes: they are never surer than this
@@ -183,6 +183,10 @@ RULES: tuple[Rule, ...] = (
          "{service} changed in {rollout} ({change}); no other change was seen", _nothing),
     Rule("new_error", (_need("log_template", where=lambda found: bool(found.data.get("new"))),), 0.35,
          "{service} logs something it did not log before: {template}", _nothing),
+    Rule("deviates", (_need("traces_deviate"),), 0.45,
+         "{service} adds to the time that requests wait, most in {what}; why is not visible from here", _nothing),
+    Rule("deviates", (_need("logs_deviate", "metrics_deviate"),), 0.35,
+         "{service} deviates most from its normal, in {what}; why is not visible from here", _nothing),
     Rule("unexplained", (TROUBLE,), 0.25,
          "{service} is failing, and nothing that was looked at explains it", _nothing),
 )  # fmt: skip
@@ -207,7 +211,15 @@ def matches(facts: Facts) -> list[Match]:
         fits = [match for rule in RULES if (match := _fits(rule, service, facts)) and not _explained(match)]
         if fits:
             found.append(max(fits, key=lambda match: match.confidence))
-    return sorted(found, key=lambda match: (-match.confidence, match.service != facts.scope.service, match.service))
+    stands = {one.service: one.score for one in reversed(rank(facts))}  # of each service its best entry
+    top = max(stands.values(), default=0.0) or 1.0
+
+    def order(match: Match) -> tuple[float, bool, str]:
+        # A pattern names the cause, the ranking the culprit: half of a match's place is how its service is ranked.
+        place = match.confidence * (0.5 + 0.5 * stands.get(match.service, 0.0) / top)
+        return -round(place, 6), match.service != facts.scope.service, match.service
+
+    return sorted(found, key=order)
 
 
 def _explained(match: Match) -> bool:
@@ -285,7 +297,8 @@ def diagnose(facts: Facts, evidence: Sequence[Evidence], services: Mapping[str, 
     hypotheses: list[Hypothesis] = []
     suggestions: list[Suggestion] = []
     for match in matches(facts)[:MAX_HYPOTHESES]:
-        rest = ceiling if not hypotheses else min(ceiling, 1 - hypotheses[0].confidence)
+        first = hypotheses[0].confidence if hypotheses else ceiling
+        rest = min(ceiling, first, 1 - first) if hypotheses else ceiling
         hypotheses.append(hypothesis(match, facts, rest))
         suggestion = match.rule.act(match, services, facts.scope.namespace)
         if suggestion and hypotheses[-1].confidence >= CONCLUSIVE:

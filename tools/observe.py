@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tools.errors import TocsinError
 from tools.records import Evidence, Finding, Scalar
 from tools.redact import redact
+from tools.signals import Chart, Signals
 from tools.sources import Sources
 
 MAX_QUERY_CHARS = 2_000
@@ -28,6 +29,8 @@ class Seen:
     findings: list[Finding] = field(default_factory=list)
     link: str = ""
     truncated: bool = False
+    signals: Signals | None = None
+    chart: Chart | None = None
 
     def ask(self, query: str) -> str:
         """Note *query* as asked and return it."""
@@ -65,6 +68,8 @@ async def observe(tool: str, title: str, sources: Sources, look: Callable[[Seen]
         truncated=seen.truncated or cut,
         started_at=started_at,
         seconds=time.perf_counter() - clock,
+        signals=seen.signals,
+        chart=seen.chart and seen.chart.model_copy(update={"title": redact(_cut(seen.chart.title, MAX_SUMMARY_CHARS))}),
     )
 
 

@@ -1,13 +1,15 @@
 """The plain data that moves through Tocsin, one frozen class per stage of an incident.
 
-Every layer may import this module; it imports none of them. Times are timezone-aware UTC.
+Every layer may import this module and tools.signals; they import none of them. Times are timezone-aware UTC.
 """
 
 from datetime import datetime
 from enum import IntEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+
+from tools.signals import Chart, Signals
 
 Severity = Literal["info", "warning", "critical"]
 Scalar = str | int | float | bool | None
@@ -81,7 +83,8 @@ class Finding(Record):
 class Evidence(Record):
     """What one tool saw: the exact query, and its result or its error.
 
-    *summary* is one line for people, *body* the capped text a model reads, *seconds* how long the tool took.
+    *summary* is one line for people, *body* the capped text a model reads, *seconds* how long the tool took, *chart* its
+    most telling series. *signals* feed the ranking and are not stored.
     """
 
     id: str = ""
@@ -96,16 +99,22 @@ class Evidence(Record):
     truncated: bool = False
     started_at: datetime
     seconds: float = 0.0
+    chart: Chart | None = None
+    signals: InstanceOf[Signals] | None = Field(default=None, exclude=True, repr=False)
 
 
 class Suspect(Record):
-    """One entry of the ranking: a service, why it is suspected, and the evidence behind it; score 0..1."""
+    """One entry of the ranking: a service, why it is suspected, and the evidence behind it; score 0..1.
+
+    *confidence* is the probability that its service is the culprit (docs/evaluation.md: how far that holds).
+    """
 
     service: str
     kind: str
     statement: str
     score: float
     evidence: tuple[str, ...]
+    confidence: float = 0.0
 
 
 class Suggestion(Record):
@@ -186,8 +195,27 @@ class Plan(Record):
     precondition: dict[str, str]
 
 
+class ChangeTarget(Record):
+    """What a change touches, as the team's policy sees it; read when it is planned, kept with the proposal.
+
+    *cluster* "" is not known, *namespace* "" none, *service* "" none that policy declares. *labels* are the target's own
+    over its namespace's, None when they could not be read. *takes_pods*: pods are replaced or removed; *leaves* is how many
+    of the workload's pods are sure to run meanwhile, None when not known.
+    """
+
+    cluster: str = ""
+    namespace: str = ""
+    service: str = ""
+    labels: dict[str, str] | None = Field(default={})
+    takes_pods: bool = False
+    leaves: int | None = None
+
+
 class Proposal(Record):
-    """One planned change that waits for a human; *digest* binds an approval to exactly what was shown."""
+    """One planned change that waits for a human; *digest* binds an approval to exactly what was shown.
+
+    *policy* is the version of the team's policy that it was planned under, *needed* how many people that asked for.
+    """
 
     id: str
     incident_id: int
@@ -203,10 +231,13 @@ class Proposal(Record):
     requested_by: str
     created_at: datetime
     expires_at: datetime
+    about: ChangeTarget = ChangeTarget()
+    policy: str = ""
+    needed: int = Field(default=1, ge=1)
 
 
 class Approval(Record):
-    """One person's decision about one digest."""
+    """One person's decision about one digest, under one version of the policy; *rule* is the rule that let them decide."""
 
     proposal_id: str
     by: str
@@ -214,6 +245,9 @@ class Approval(Record):
     digest: str
     at: datetime
     reason: str = ""
+    policy: str = ""
+    rule: str = ""
+    broke_glass: bool = False
 
 
 class Outcome(Record):

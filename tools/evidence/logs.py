@@ -16,6 +16,7 @@ from tools.logsource import LogLine, LogSource, Sample, Where, sample
 from tools.observe import Seen, missing, observe
 from tools.podlogs import PodLogs
 from tools.records import Evidence, Finding, Scalar, Scope
+from tools.signals import RawLine, Signals
 from tools.sources import Sources
 from tools.templates import Group, level_of, mine
 
@@ -27,7 +28,9 @@ SURGE = 3.0  # times the usual rate
 MANY = 5  # fewer lines than this are no surge
 MAX_FINDINGS = 12
 MAX_SHOWN = 25
+FLOW_LABELS = ("trace_id", "traceID", "trace.id", "request_id")
 LEVEL_LABELS = ("level", "detected_level", "severity")
+_FLOW = re.compile(r"""(?i)\b(?:trace|request|req)[._-]?id["']?\s*[:=]\s*["']?([0-9A-Za-z-]{8,64})""")
 _CONNECTION = re.compile(
     r"(?i)refused|timed? ?out|timeout|no such host|unreachable|reset by peer|no route|unavailable|broken pipe|econn|lookup "
     r"|connect(?:ion)? (?:error|failed|closed)|failed to connect|cannot connect|deadline exceeded|bad gateway|upstream|dial tcp|\b50[234]\b"
@@ -107,8 +110,23 @@ async def _look(seen: Seen, scope: Scope, sources: Sources) -> None:
         seen.body = [str(error) for error in errors]
         return
     _tell(seen, scope, found)
+    seen.signals = _signals(scope, found)
     if passed:
         seen.summary += f" (from {found.source.name}: {'; '.join(passed)})"
+
+
+def _signals(scope: Scope, found: _Found) -> Signals:
+    """Return the lines as raw signals, each under the request it names."""
+    lines = [*found.before.lines, *found.now.lines]
+    raw = [RawLine(scope.service, line.at.timestamp(), line.text, _flow(line)) for line in lines]
+    return Signals(lines=raw, cut="" if found.now.whole else f"{len(lines)} log lines of {scope.service} are a sample.")
+
+
+def _flow(line: LogLine) -> str:
+    """Return the request that a line names by its trace or request id, "" when it names none."""
+    label = next((line.labels[name] for name in FLOW_LABELS if line.labels.get(name)), "")
+    named = None if label else _FLOW.search(line.text)
+    return label or (named[1] if named else "")
 
 
 async def _read(seen: Seen, scope: Scope, store: LogSource) -> _Found | None:

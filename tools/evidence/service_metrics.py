@@ -19,6 +19,7 @@ from tools.observe import Seen, missing, observe
 from tools.prometheus import Prometheus, Series
 from tools.records import Evidence, Finding, Scalar, Scope
 from tools.selectors import matcher, selector
+from tools.signals import Chart, RawSeries, Signals, chart
 from tools.sources import Sources
 
 NEEDS = "prometheus"
@@ -194,6 +195,10 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     signals = [signal for group in read for signal in group]
     for signal in signals:
         _tell(look, signal)
+    seen.signals = Signals(
+        series=[RawSeries(scope.service, signal.name, look.grid, signal.values) for signal in signals]
+    )
+    seen.chart = _chart(look, signals)
     seen.findings.sort(key=lambda finding: -finding.score)
     seen.link = prometheus.link(seen.queries[0]) if seen.queries else ""
     if not signals:
@@ -201,6 +206,19 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
         seen.summary = f"Prometheus has no known request, latency or container metric for {scope.service}"
         return
     seen.summary = _summary(scope, seen)
+
+
+def _chart(look: _Look, signals: list[_Signal]) -> Chart | None:
+    """Chart the signal that moved most telling, None when none did."""
+    best = next(
+        (each for each in sorted(look.seen.findings, key=lambda found: -found.score) if each.kind == "metric_shift"),
+        None,
+    )
+    signal = next((each for each in signals if best and each.name == best.data.get("metric")), None)
+    if best is None or signal is None:
+        return None
+    title = f"{look.scope.service}: {signal.name}"
+    return chart(title, look.grid, signal.values, unit=UNITS[signal.kind], onset=best.at)
 
 
 async def _nothing() -> list[_Signal]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from tools.observe import Seen, missing, observe
 from tools.records import Evidence, Finding, Scope
+from tools.signals import RawSpan, Signals
 from tools.sources import Sources
 from tools.traces import FEW, Edge, Fault, Slow, Span, SpanSource, Traces, leads_to, named, plain, slower
 
@@ -19,6 +20,7 @@ SLICES = 4  # each window is asked for in slices, since a store answers with the
 PER_SLICE = 15
 FAILING = 20
 LEAD = timedelta(seconds=10)  # an alert is dated after its trouble began
+MAX_SPANS = 20_000
 WIDER = timedelta(minutes=2)
 AWAY = timedelta(minutes=25)
 MAX_EACH = 5
@@ -57,7 +59,19 @@ async def _look(seen: Seen, scope: Scope, store: SpanSource) -> None:
     seen.link = store.link(name, *trouble)
     sampled = _Both(_renamed(before, scope), _renamed(now, scope), (usual, trouble), SLICES * PER_SLICE)
     failures = _Both(_renamed(failed, scope), _renamed(failing, scope), (usual, trouble), FAILING)
+    seen.signals = _signals(sampled)
     _tell(seen, scope, sampled, failures)
+
+
+def _signals(sampled: "_Both") -> Signals:
+    """Return the sampled spans as raw signals, a client span's silent peer among the calls; the failing ones are no fair sample."""
+    sides = [list(side.spans.values()) for side in (sampled.usual, sampled.trouble)]
+    total = sum(map(len, sides))
+    cut = f"{MAX_SPANS} of {total} spans were kept." if total > MAX_SPANS else ""
+    kept = [span for side in sides for span in (side[: MAX_SPANS // 2] if cut else side)]
+    raw = [RawSpan(s.trace, s.id, s.parent, s.service, s.operation, s.start, s.seconds, s.error) for s in kept]
+    calls = frozenset(key for side in (sampled.usual, sampled.trouble) for key in side.edges())
+    return Signals(spans=raw, calls=calls, cut=cut)
 
 
 def _windows(scope: Scope) -> tuple[Window, Window]:

@@ -83,7 +83,8 @@ async def test_a_neighbour_is_looked_at_with_the_same_tools(run: Run) -> None:
     second = {tool.name: [scope.service for scope in tool.asked] for tool in tools}
     assert second["kubernetes"][:2] == ["checkout", "payment"]
     assert second["changes"][:2] == ["checkout", "payment"]
-    assert second["logs"] == ["checkout"]
+    assert second["logs"] == ["checkout", "payment"]
+    assert second["alert_query"] == ["checkout"]
     assert [item.id for item in done.evidence] == [f"E{n}" for n in range(1, len(done.evidence) + 1)]
 
 
