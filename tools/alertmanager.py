@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
-
+from tools.access import Access, client
 from tools.errors import Permanent
 from tools.fetch import get_json
 
@@ -12,9 +11,15 @@ from tools.fetch import get_json
 class Alertmanager:
     """A read-only Alertmanager client; *timeout_s* is seconds."""
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 5.0,
+        access: Access | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, headers=dict(headers or {}), timeout=timeout_s)
+        self._client = client(self.url, headers, access, timeout_s)
 
     async def alerts(self, filters: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Active, silenced and inhibited alerts that match all *filters* (such as ``service="checkout"``)."""

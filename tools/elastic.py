@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import httpx
-
+from tools.access import Access, client
 from tools.errors import Permanent, Temporary
 from tools.fetch import post_json
 from tools.logsource import ERROR_WORDS, MAX_LINE, LogLine, Where
@@ -54,11 +53,16 @@ class Elastic:
     name = "Elasticsearch"
 
     def __init__(
-        self, url: str, headers: Mapping[str, str] | None = None, index: str = "*", timeout_s: float = 10.0
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        index: str = "*",
+        timeout_s: float = 10.0,
+        access: Access | None = None,
     ) -> None:
         self.url, self.index = url.rstrip("/"), index
         self._path = f"/{quote(index, safe='*,-_.+')}/_search"
-        self._client = httpx.AsyncClient(base_url=self.url, headers=dict(headers or {}), timeout=timeout_s)
+        self._client = client(self.url, headers, access, timeout_s)
 
     async def find(self, where: Where, ask: Callable[[str], str]) -> list[str]:
         """Return the filters to try: by the service's fields, then by its pods' names."""

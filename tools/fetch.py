@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
+from tools.access import distrust
 from tools.errors import Permanent, Temporary
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -40,8 +42,8 @@ async def _json(client: httpx.AsyncClient, request: httpx.Request, tried: str) -
             retry_after = response.headers.get("retry-after", "")
     except httpx.TimeoutException as exc:
         raise Temporary(f"{tried}: no answer within {client.timeout.read:g} s") from exc
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise Temporary(f"{tried}: {type(exc).__name__}: {exc}") from exc
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as exc:  # a late TLS alert comes as it is
+        raise distrust(tried, exc) or Temporary(f"{tried}: {type(exc).__name__}: {exc}") from exc
     if status != 200:
         raise refused(status, body, tried, retry_after)
     try:

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
-
+from tools.access import Access, client
 from tools.errors import Permanent
 from tools.fetch import Absent, get_json
 from tools.spans import KINDS, failed, message_of, peer_of
@@ -19,9 +18,15 @@ class Jaeger:
 
     name = "Jaeger"
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+        access: Access | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, headers=dict(headers or {}), timeout=timeout_s)
+        self._client = client(self.url, headers, access, timeout_s)
 
     async def services(self) -> list[str]:
         """Name the services Jaeger has spans of."""

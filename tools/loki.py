@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
-
+from tools.access import Access, client
 from tools.errors import Permanent
 from tools.fetch import Absent, get_json
 from tools.logsource import ERROR_WORDS, MAX_LINE, LogLine, Where
@@ -26,12 +25,17 @@ class Loki:
     name = "Loki"
 
     def __init__(
-        self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10.0, explore_url: str = ""
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+        explore_url: str = "",
+        access: Access | None = None,
     ) -> None:
         """*explore_url*: a Grafana Explore address to link to; without it links lead to Loki's own API."""
         self.url = url.rstrip("/")
         self._explore = explore_url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, headers=dict(headers or {}), timeout=timeout_s)
+        self._client = client(self.url, headers, access, timeout_s)
 
     async def find(self, where: Where, ask: Callable[[str], str]) -> list[str]:
         """Return the selectors under which the service has streams; all usual ones where Loki cannot tell."""

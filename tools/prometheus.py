@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import numpy as np
 import numpy.typing as npt
 
+from tools.access import Access, distrust, fit
 from tools.errors import Permanent, Temporary
 from tools.fetch import refused
 from tools.imports import load
@@ -75,9 +76,16 @@ class AlertRule:
 class Prometheus:
     """A read-only Prometheus client; *timeout_s* bounds each request in seconds."""
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+        access: Access | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
-        self._headers = dict(headers or {})
+        self._access = access or Access()
+        self._headers = {**(headers or {}), **self._access.headers}
         self._timeout = timeout_s
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -128,13 +136,16 @@ class Prometheus:
         from requests import Session
         from urllib3.util.retry import Retry
 
+        more = self._access.params
+
         class FormSession(Session):
             def request(self, method: str, url: str, **kwargs: Any) -> Any:  # type: ignore[override,unused-ignore]
                 if method == "POST" and not kwargs.get("data"):
                     kwargs["data"] = kwargs.pop("params", None)
+                    kwargs["params"] = list(more)
                 return super().request(method, url, **kwargs)
 
-        return PrometheusConnect(
+        connect = PrometheusConnect(
             self.url,
             headers=self._headers,
             timeout=self._timeout,
@@ -142,15 +153,22 @@ class Prometheus:
             session=FormSession(),
             retry=Retry(total=1, connect=1, read=0, status=0, backoff_factor=0.1),
         )
+        fit(connect._session, self.url, self._access)  # noqa: SLF001
+        return connect
 
     def _rules(self) -> list[Any]:
-        connect = self._connect
-        answer = connect._session.get(  # noqa: SLF001  # the library has no call for rules
-            f"{self.url}/api/v1/rules", params={"type": "alert"}, headers=self._headers, timeout=self._timeout
-        )
+        return _list(self._read_api("/api/v1/rules", [("type", "alert")]), "groups")
+
+    def _read_api(self, path: str, params: Sequence[tuple[str, str]]) -> Any:
+        """Return the ``data`` of an address that the library has no call for."""
+        session = self._connect._session  # noqa: SLF001
+        answer = session.get(
+            f"{self.url}{path}", params=[*params, *self._access.params], headers=self._headers, timeout=self._timeout,
+            verify=session.verify, cert=session.cert,
+        )  # fmt: skip
         if answer.status_code != 200:
-            raise refused(answer.status_code, answer.content, f"Prometheus {self.url}/api/v1/rules")
-        return _list(answer.json().get("data"), "groups")
+            raise refused(answer.status_code, answer.content, f"Prometheus {self.url}{path}")
+        return answer.json().get("data")
 
     async def _call(self, tried: str, call: Callable[[], Any]) -> list[Any]:
         async with self._slots:
@@ -179,7 +197,7 @@ class Prometheus:
         except (InvalidJSONError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise Permanent(f"{said}: the answer cannot be read ({exc}); is {self.url} a Prometheus?") from exc
         except RequestException as exc:
-            raise Temporary(f"{said}: {type(exc).__name__}: {exc}") from exc
+            raise distrust(said, exc) or Temporary(f"{said}: {type(exc).__name__}: {exc}") from exc
 
 
 def _message(answer: str) -> str:

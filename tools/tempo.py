@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
-
+from tools.access import Access, client
 from tools.errors import Permanent
 from tools.fetch import Absent, get_json
 from tools.selectors import literal
@@ -25,10 +24,16 @@ class Tempo:
 
     name = "Tempo"
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+        access: Access | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         asked = {"Accept": "application/json", **(headers or {})}
-        self._client = httpx.AsyncClient(base_url=self.url, headers=asked, timeout=timeout_s)
+        self._client = client(self.url, asked, access, timeout_s)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def services(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +20,8 @@ DROP = object()
 
 
 @contextmanager
-def serve(handler: Handler) -> Iterator[str]:
-    """Serve *handler* on loopback; an answer of HANG never comes, DROP closes the connection, bytes are sent as they are."""
+def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve *handler* on loopback, over TLS with *tls*; an answer of HANG never comes, DROP closes the connection, bytes are sent as they are."""
     over = threading.Event()
 
     class Requests(BaseHTTPRequestHandler):
@@ -52,10 +53,12 @@ def serve(handler: Handler) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         over.set()
         server.shutdown()
