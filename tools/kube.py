@@ -79,7 +79,12 @@ class Kube:
         return await self._write("POST", path, body, dry_run=dry_run, manager=field_manager)
 
     async def delete(self, path: str, body: Any, dry_run: bool) -> dict[str, Any]:
-        """Delete the object at *path*; *body* is DeleteOptions (carry ``preconditions.uid`` in it)."""
+        """Delete the object at *path*; *body* is DeleteOptions (carry ``preconditions.uid`` in it).
+
+        The API server reads the options of a DELETE from its body or, only where there is none, from its query: a
+        ``dryRun`` in the query beside a body is ignored, and the object is gone. So it stands in the body.
+        """
+        body = {key: value for key, value in body.items() if key != "dryRun"} | ({"dryRun": ["All"]} if dry_run else {})
         return await self._write("DELETE", path, body, dry_run=dry_run, manager="")
 
     async def can_i(self, verb: str, group: str, resource: str, namespace: str = "", subresource: str = "") -> bool:

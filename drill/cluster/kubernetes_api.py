@@ -138,14 +138,10 @@ class KubernetesApi:
         return tables.table(asked.kind, rows, self._store.clock(), str(self._store.version), include)
 
     async def _write(self, request: Request, asked: Target) -> Response:
-        dry_run = _dry_run(request)
-        manager = request.query_params.get("fieldManager") or _default_manager(request)
         if asked.verb == "delete":
-            options = await _body(request) if await request.body() else {}
-            grace = options.get("gracePeriodSeconds", request.query_params.get("gracePeriodSeconds"))
-            only = options.get("preconditions")
-            gone = self._writes.delete(asked, grace=None if grace is None else float(grace), dry_run=dry_run, only=only)
-            return JSONResponse(gone)
+            return await self._delete(request, asked)
+        dry_run = _dry_run(request.query_params.getlist("dryRun"))
+        manager = request.query_params.get("fieldManager") or _default_manager(request)
         body = await _body(request)
         if asked.verb == "create" and not asked.name:
             made = self._writes.create(asked, body, manager=manager, dry_run=dry_run)
@@ -167,6 +163,21 @@ class KubernetesApi:
                 status_code=201,
             )
         raise ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+    async def _delete(self, request: Request, asked: Target) -> Response:
+        # A body is the options; only without one are they read from the query: a dryRun there does not count beside a body.
+        query = request.query_params
+        options: Obj = (
+            await _body(request) if await request.body() else dict(query) | {"dryRun": query.getlist("dryRun")}
+        )
+        grace = options.get("gracePeriodSeconds")
+        gone = self._writes.delete(
+            asked,
+            grace=None if grace is None else float(grace),
+            dry_run=_dry_run(options.get("dryRun") or []),
+            only=options.get("preconditions"),
+        )
+        return JSONResponse(gone)
 
 
 def _plain(path: str) -> Response | None:
@@ -212,8 +223,7 @@ async def _body(request: Request) -> Any:
         raise ApiError(400, "BadRequest", f"the body of the request could not be read: {error}") from error
 
 
-def _dry_run(request: Request) -> bool:
-    values = request.query_params.getlist("dryRun")
+def _dry_run(values: list[str]) -> bool:
     if any(value != "All" for value in values):
         message = (
             f'PatchOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: {values}: supported values: "All"'

@@ -87,6 +87,14 @@ async def test_access_reviews_say_what_holds(
     assert (answer.status_code, answer.json()["status"]["allowed"]) == (201, allowed)
 
 
+async def test_a_dry_run_in_the_query_does_not_count_beside_a_body(steps: Steps, admin: httpx.AsyncClient) -> None:
+    """As the real API server does: DELETE reads its options from the body, or else from the query."""
+    del steps
+    gone = await admin.request("DELETE", f"{APPS}/checkout?dryRun=All", json={"propagationPolicy": "Background"})
+    assert gone.status_code == 200
+    assert (await admin.get(f"{APPS}/checkout")).status_code == 404
+
+
 async def test_a_dry_run_shows_the_result_and_leaves_nothing(steps: Steps, admin: httpx.AsyncClient) -> None:
     before = (await admin.get(f"{APPS}/checkout")).json()
     version = steps.world.cluster.store.version
@@ -99,6 +107,8 @@ async def test_a_dry_run_shows_the_result_and_leaves_nothing(steps: Steps, admin
     body = before | {"metadata": {"name": "other", "namespace": "shop"}, "status": {}}
     assert (await admin.post(f"{APPS}?dryRun=All", json=body)).status_code == 201
     assert (await admin.delete(f"{APPS}/checkout?dryRun=All")).status_code == 200
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}
+    assert (await admin.request("DELETE", f"{APPS}/checkout", json=options)).status_code == 200
     applied = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
