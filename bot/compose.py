@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,12 +22,17 @@ from bot.money import left_today
 from bot.settings import Settings
 from tools import imports
 from tools.cache import connect
+from tools.errors import Temporary
 from tools.records import Alert
 from tools.store import embedded, migrate
 from tools.store.db import Database
 from tools.store.knowledge import KnowledgeStore
 
+if TYPE_CHECKING:
+    from bot.service import Service
+
 log = structlog.get_logger()
+DATABASE_PAUSE_S = 2.0
 
 
 def now() -> datetime:
@@ -49,13 +55,14 @@ async def database(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def base(settings: Settings) -> AsyncIterator[Base]:
-    """Open the store (migrated), the cache, knowledge and the read-only clients; close them at the end."""
+async def base(settings: Settings, *, patient: bool = False) -> AsyncIterator[Base]:
+    """Open the store (migrated), the cache, knowledge and the read-only clients; close them at the end.
+
+    A *patient* caller waits for a database that does not answer; for others it raises Temporary.
+    """
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(database(settings))
-        for name in await migrate.migrate(dsn):
-            log.info("migrated", migration=name)
-        db = await Database.open(dsn)
+        db = await _migrated(dsn, patient=patient)
         stack.push_async_callback(db.aclose)
         cache = await connect(settings.redis_url.get_secret_value())
         stack.push_async_callback(cache.aclose)
@@ -64,6 +71,19 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
         if folder:
             await knowledge.sync_runbooks(Path(folder))
         yield Base(settings, db, cache, knowledge, toolbox.sources_of(settings, now))
+
+
+async def _migrated(dsn: str, *, patient: bool) -> Database:
+    while True:
+        try:
+            for name in await migrate.migrate(dsn):
+                log.info("migrated", migration=name)
+            return await Database.open(dsn)
+        except Temporary as error:
+            if not patient:
+                raise
+            log.warning("waiting_for_postgres", error=str(error), again_in_s=DATABASE_PAUSE_S)
+        await asyncio.sleep(DATABASE_PAUSE_S)
 
 
 def _embedder(settings: Settings) -> Callable[[list[str]], Awaitable[list[list[float]]]] | None:
@@ -109,15 +129,28 @@ async def serve(settings: Settings, ready: Callable[[], None] = lambda: None) ->
 
     *ready* is called once, when events can be handled.
     """
-    from bot.service import Service
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with base(settings) as parts, Service.opened(parts, investigator(parts)) as service:
-            await service.run(stop, ready)
+        async with AsyncExitStack() as stack:
+            opening = asyncio.create_task(_opened(stack, settings), name="open")
+            waiter = asyncio.create_task(stop.wait(), name="stop")
+            await asyncio.wait({opening, waiter}, return_when=asyncio.FIRST_COMPLETED)
+            waiter.cancel()
+            if stop.is_set():  # told to stop while Postgres or Slack was waited for
+                opening.cancel()
+                await asyncio.gather(opening, return_exceptions=True)
+            else:
+                await (await opening).run(stop, ready)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+async def _opened(stack: AsyncExitStack, settings: Settings) -> "Service":
+    from bot.service import Service
+
+    parts = await stack.enter_async_context(base(settings, patient=True))
+    return await stack.enter_async_context(Service.opened(parts, investigator(parts)))

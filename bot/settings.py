@@ -67,6 +67,10 @@ class Settings(BaseModel):
     tempo_tenant: str = ""
     alertmanager_url: str = ""
     alertmanager_token: SecretStr = _HIDDEN
+    pagerduty_token: SecretStr = _HIDDEN
+    pagerduty_url: str = "https://api.pagerduty.com"
+    opsgenie_api_key: SecretStr = _HIDDEN
+    opsgenie_url: str = "https://api.opsgenie.com"
     kubeconfig: str = ""
     actor_kubeconfig: str = ""
     data_dir: Path
@@ -179,9 +183,12 @@ def _host_port(value: str) -> str:
 
 def _webhook_tokens(value: str) -> str:
     entries = [part.partition("=") for part in value.split(",") if part.strip()]
-    if entries and all(sender.strip() and secret.strip() for sender, _, secret in entries):
-        return ""
-    return "is not a list of sender=secret; write for example grafana=secret1,pagerduty=secret2"
+    if not entries or not all(sender.strip() and secret.strip() for sender, _, secret in entries):
+        return "is not a list of sender=secret; write for example grafana=secret1,pagerduty=secret2"
+    from bot.sources import senders
+
+    strange = sorted({sender.strip().lower() for sender, _, _ in entries} - set(senders()))
+    return f"names no sender: {', '.join(strange)}; there are {', '.join(senders())}" if strange else ""
 
 
 _web = _url(("http", "https"), "http://prometheus:9090")
@@ -216,6 +223,10 @@ VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "TEMPO_TENANT": ("tempo_tenant", _anything),
     "ALERTMANAGER_URL": ("alertmanager_url", _url(("http", "https"), "http://alertmanager:9093")),
     "ALERTMANAGER_TOKEN": ("alertmanager_token", _anything),
+    "PAGERDUTY_TOKEN": ("pagerduty_token", _anything),
+    "PAGERDUTY_URL": ("pagerduty_url", _url(("http", "https"), "https://api.eu.pagerduty.com")),
+    "OPSGENIE_API_KEY": ("opsgenie_api_key", _anything),
+    "OPSGENIE_URL": ("opsgenie_url", _url(("http", "https"), "https://api.eu.opsgenie.com")),
     "KUBECONFIG": ("kubeconfig", _anything),
     "TOCSIN_ACTOR_KUBECONFIG": ("actor_kubeconfig", _anything),
     "TOCSIN_DATA_DIR": ("data_dir", _anything),

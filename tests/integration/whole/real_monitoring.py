@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import threading
@@ -23,6 +24,23 @@ groups:
     labels: {severity: critical, namespace: shop}
     annotations: {summary: "the queue of {{ $labels.service }} is {{ $value }} long"}
 """
+
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextlib.contextmanager
+def started(command: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run *command* at the project's root; end it with SIGTERM."""
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=25)
+        finally:
+            process.kill()
 
 
 def free_port() -> int:

@@ -1,35 +1,25 @@
 """`tocsin run` beside a real Prometheus and a real Alertmanager: one alert by two roads is one incident, and it resolves."""
 
-import contextlib
 import json
 import os
-import signal
-import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
 
-from tests.integration.whole.real_monitoring import Exporter, alertmanager, free_port, prometheus, wait_for
+from tests.integration.whole.real_monitoring import (
+    ROOT,
+    Exporter,
+    alertmanager,
+    free_port,
+    prometheus,
+    started,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
-ROOT = Path(__file__).parents[3]
 TOKEN = "webhook-secret"
-
-
-@contextlib.contextmanager
-def started(command, env):
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=25)
-        finally:
-            process.kill()
 
 
 def rows(dsn, query):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands import diagnose
+from bot.commands import diagnose, parse
 from docs import cli
 
 ROOT = Path(__file__).parents[3]
@@ -108,6 +108,33 @@ def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None
     assert done.returncode == 2
     assert f'TOCSIN_LISTEN="{address}" cannot be listened on: Address already in use' in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parse_prints_one_array_of_alerts_for_any_number_of_files(tmp_path: Path) -> None:
+    alert = {"labels": {"alertname": "Slow", "service": "shop", "severity": "critical"}, "status": "firing"}
+    hook = {"version": "4", "status": "firing", "alerts": [alert]}
+    message = {"type": "message", "channel": "C1", "ts": "1.2", "user": "U1", "text": "shop is slow since 10:00 <@U2>"}
+    (tmp_path / "hook.json").write_text(json.dumps(hook))
+    (tmp_path / "event.json").write_text(json.dumps({"type": "event_callback", "event": message}))
+    done = tocsin("parse", "hook.json", "event.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = json.loads(done.stdout)
+    assert list(first) == list(parse.KEYS)
+    assert (first["name"], first["service"], first["severity"], first["sender"]) == (
+        *("Slow", "shop", "critical"),
+        "alertmanager",
+    )
+    assert (second["sender"], second["service"]) == ("person", "shop")
+
+
+def test_parse_prints_what_it_could_read_and_exits_2_for_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_text(json.dumps({"title": "Disk full", "status": "firing", "host": "db-1"}))
+    (tmp_path / "bad.json").write_text("[1, 2")
+    done = tocsin("parse", "good.json", "bad.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [alert["name"] for alert in json.loads(done.stdout)] == ["Disk full"]
+    assert "bad.json: It is not JSON" in done.stderr
+    assert tocsin("parse", "--sender", "nobody", "good.json", cwd=tmp_path).returncode == 2
 
 
 def test_a_tampered_export_is_found(tmp_path: Path) -> None:

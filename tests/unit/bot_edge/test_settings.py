@@ -237,3 +237,11 @@ def test_any_file_gives_a_policy_or_problems(tmp_path_factory: pytest.TempPathFa
     except SettingsError as error:
         problem = str(error)
         assert problem.strip()
+
+
+def test_a_webhook_secret_for_no_sender_is_named() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"TOCSIN_WEBHOOK_TOKENS": "graphana=s3cret,datadog=other"})
+    (problem,) = caught.value.problems
+    assert "names no sender: graphana; there are alertmanager, " in problem
+    assert "s3cret" not in problem
