@@ -7,7 +7,6 @@ database is slow or away they get Temporary: nothing is acknowledged, and the se
 
 import asyncio
 import json
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +34,9 @@ FLUSHERS = 1  # more would split the company into smaller batches
 READ_AT_ONCE = 4
 JOB_ROWS = 50  # events of one reading job: few enough that replicas share a burst
 MOST_ID = 500  # characters of an event id, as the table has it
-_UNSTORABLE = re.compile("[\ud800-\udfff]|\\\\u0000")
+_ENCODE = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode  # dumps makes one each time
 
 
 @dataclass(eq=False)
@@ -176,7 +177,18 @@ def reader(db: Database, queue: "Queue", process: Callable[[str], Awaitable[None
 
 def packed(payload: Mapping[str, Any]) -> str:
     """Return *payload* as compact JSON that Postgres can hold; ValueError for NaN and infinities."""
-    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    if _UNSTORABLE.search(text):  # rare, so the payload is walked only then
-        text = json.dumps(clean(payload), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _ENCODE(payload)
+    if "\\u0000" in text or not _is_utf8(text):  # rare, so the payload is walked only then
+        text = _ENCODE(clean(payload))
     return text
+
+
+def _is_utf8(text: str) -> bool:
+    """Say whether *text* can be sent: a lone surrogate cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

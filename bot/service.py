@@ -6,11 +6,11 @@ Made by bot/compose.py. Nothing here decides anything: it connects what the othe
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import time
-from typing import Any, Self
+from typing import Self
 
 import structlog
 import uvicorn
@@ -27,6 +27,7 @@ from bot.facts import ForeignSilences
 from bot.hooks import tokens_of
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
+from bot.keep import Keep
 from bot.labels import Labels
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
@@ -42,7 +43,6 @@ from tools.errors import Permanent, Temporary, TocsinError
 from tools.queue import INVESTIGATE, SLACK, WORK, Queue
 
 log = structlog.get_logger()
-KEPT_EVENTS = frozenset({"message", "app_mention"})
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
 WORKERS = 8
@@ -99,7 +99,8 @@ class Service:
         )
         silencer = Silencer(life, policy, self._channels, Groups(client).members, me.team)
         desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge, silencer)
-        app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [self._keep])
+        keep = Keep(self._intake.receive, self._metrics)
+        app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [keep])
         by_socket = settings.slack_mode == "socket"
         token = settings.slack_app_token.get_secret_value()
         self._socket = SocketConnection(app, token, client) if by_socket else None
@@ -167,15 +168,6 @@ class Service:
         except TocsinError as error:
             return Part(False, str(error), required=True)
         return Part(True, required=True)
-
-    async def _keep(self, body: dict[str, Any], next_: Callable[[], Awaitable[None]]) -> None:
-        """Make an event durable before Bolt acknowledges it: a failure here makes Slack deliver it again."""
-        event = body.get("event") or {}
-        if body.get("type") == "event_callback" and event.get("type") in KEPT_EVENTS:
-            kept = {key: value for key, value in body.items() if key != "token"}
-            fresh = await self._intake.receive(f"slack:{body['event_id']}", "slack_event", kept)
-            (self._metrics.received if fresh else self._metrics.duplicates).labels("slack_event").inc()
-        await next_()
 
     def _doors(self, app: AsyncApp | None) -> Doors:
         settings = self._parts.settings

@@ -12,6 +12,7 @@ import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -32,7 +33,7 @@ def build_app(
     client: AsyncWebClient,
     signing_secret: str,
     desk: Desk,
-    middleware: Iterable[Callable[..., Awaitable[Any]]] = (),
+    middleware: Iterable[AsyncMiddleware] = (),
 ) -> AsyncApp:
     """Build the Bolt app with every listener of bot/listeners.
 

@@ -35,7 +35,10 @@ async def put_many(conn: Connection, events: Sequence[tuple[str, str, Any]]) -> 
 
 
 async def put_texts(conn: Connection, events: Sequence[tuple[str, str, str]]) -> set[str]:
-    """Do what put_many does for payloads that are JSON text already, and strings that are clean."""
+    """Do what put_many does for payloads that are JSON text already, and strings that are clean.
+
+    The arrays go in binary: as text each would be escaped character by character in Python, a quarter of all the work.
+    """
     ids, kinds, payloads = zip(*events, strict=True) if events else ((), (), ())
     values = {"event_ids": list(ids), "kinds": list(kinds), "payloads": list(payloads)}
     return {row["event_id"] for row in await (await conn.execute(_SQL["put_many"], values)).fetchall()}

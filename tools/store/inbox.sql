@@ -6,7 +6,7 @@ RETURNING event_id
 -- name: put_many
 INSERT INTO inbox (event_id, kind, payload)
 SELECT event_id, kind, payload::json
-FROM unnest(%(event_ids)s::text[], %(kinds)s::text[], %(payloads)s::text[]) AS new (event_id, kind, payload)
+FROM unnest(%(event_ids)b::text[], %(kinds)b::text[], %(payloads)b::text[]) AS new (event_id, kind, payload)
 ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id
 

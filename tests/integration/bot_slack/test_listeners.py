@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks.thread import desired
+from bot.keep import Keep
+from bot.metrics import Metrics
 from bot.previews import Preview
 from bot.silencing import BadField
 from bot.slack import SocketConnection, build_app
@@ -108,16 +110,15 @@ class Bot:
     def __init__(self, slack: Slack, client: AsyncWebClient, desk: FakeDesk) -> None:
         self.kept: list[str] = []
         self.failures = 0
-        self.app = build_app(client, slack.workspace.signing_secret, desk, [self.keep])
+        self.app = build_app(client, slack.workspace.signing_secret, desk, [Keep(self.receive, Metrics())])
         self.connection = SocketConnection(self.app, slack.workspace.app_token, client)
 
-    async def keep(self, body: dict[str, Any], next_: Callable[[], Awaitable[None]]) -> None:
-        if body.get("type") == "event_callback" and body["event"]["type"] in ("message", "app_mention"):
-            if self.failures:
-                self.failures -= 1
-                raise Temporary("Postgres is away.")
-            self.kept.append(body["event_id"])
-        await next_()
+    async def receive(self, event_id: str, kind: str, payload: Mapping[str, Any]) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise Temporary("Postgres is away.")
+        self.kept.append(event_id)
+        return True
 
 
 @pytest.fixture
