@@ -26,6 +26,10 @@ class Metrics:
         )
         self.diagnosis = self._seconds("tocsin_diagnosis_seconds", "Incident opened to the diagnosis on record")
         self.up = Gauge("tocsin_up", "Whether a dependency answers (1) or not (0)", ["part"], registry=self._registry)
+        self.jobs = Gauge("tocsin_jobs", "Jobs of the queue, over all replicas", ["state"], registry=self._registry)
+        self.oldest_job = Gauge(
+            "tocsin_oldest_job_seconds", "How long the oldest due job has waited", registry=self._registry
+        )
 
     def text(self) -> bytes:
         """Render everything in Prometheus' text format."""
