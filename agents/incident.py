@@ -81,26 +81,35 @@ class PlanFailed(Record):
     kind: Literal["plan_failed"] = "plan_failed"
     action: str
     reason: str
+    policy: str = ""
 
 
 class Proposed(Record):
-    """A planned change is shown and waits for a human."""
+    """A planned change is shown and waits for a human; *policy*, here and below, is the version of the team's policy."""
 
     kind: Literal["proposed"] = "proposed"
     proposal_id: str
     digest: str
     line: str
     expires_at: datetime
+    policy: str = ""
 
 
 class Approved(Record):
-    """One valid approval; *complete* once as many people approved as policy asks."""
+    """One valid approval; *complete* once as many people approved as policy asks.
+
+    *rule* let them decide. *broke_glass*: it was given in spite of the rules, for the *reason* that was stated.
+    """
 
     kind: Literal["approved"] = "approved"
     proposal_id: str
     digest: str
     by: str
     complete: bool
+    policy: str = ""
+    rule: str = ""
+    broke_glass: bool = False
+    reason: str = ""
 
 
 class PressRefused(Record):
@@ -110,6 +119,7 @@ class PressRefused(Record):
     proposal_id: str
     by: str
     reason: str
+    policy: str = ""
 
 
 class Rejected(Record):
@@ -119,6 +129,7 @@ class Rejected(Record):
     proposal_id: str
     by: str
     reason: str = ""
+    policy: str = ""
 
 
 class Expired(Record):
@@ -126,6 +137,7 @@ class Expired(Record):
 
     kind: Literal["expired"] = "expired"
     proposal_id: str
+    policy: str = ""
 
 
 class TargetChanged(Record):
@@ -134,6 +146,16 @@ class TargetChanged(Record):
     kind: Literal["target_changed"] = "target_changed"
     proposal_id: str
     detail: str
+    policy: str = ""
+
+
+class Withdrawn(Record):
+    """The policy no longer allows what was shown, or who approved it: it is planned and shown again, not run."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    proposal_id: str
+    reason: str
+    policy: str = ""
 
 
 class RunStarted(Record):
@@ -141,6 +163,7 @@ class RunStarted(Record):
 
     kind: Literal["run_started"] = "run_started"
     proposal_id: str
+    policy: str = ""
 
 
 class RunEnded(Record):
@@ -148,6 +171,7 @@ class RunEnded(Record):
 
     kind: Literal["run_ended"] = "run_ended"
     outcome: Outcome
+    policy: str = ""
 
 
 class Verified(Record):
@@ -155,6 +179,7 @@ class Verified(Record):
 
     kind: Literal["verified"] = "verified"
     verification: Verification
+    policy: str = ""
 
 
 class Noted(Record):
@@ -196,6 +221,7 @@ Event = Annotated[
     | Rejected
     | Expired
     | TargetChanged
+    | Withdrawn
     | RunStarted
     | RunEnded
     | Verified
@@ -252,7 +278,7 @@ def advance(now: State, event: Event) -> Step:  # noqa: PLR0911  # one return fo
             return _alert_resolved(now)
         case Diagnosed(diagnosis=diagnosis):
             return _diagnosed(now, diagnosis)
-        case Proposed() | Approved() | Rejected() | Expired() | TargetChanged():
+        case Proposed() | Approved() | Rejected() | Expired() | TargetChanged() | Withdrawn():
             return _decided(now, event)
         case RunStarted() | RunEnded() | Verified():
             return _carried_out(now, event)
@@ -307,12 +333,12 @@ def _diagnosed(now: State, diagnosis: Diagnosis) -> Step:
     return now.model_copy(update={"state": "diagnosed"}), [*commands, Redraw()]
 
 
-def _decided(now: State, event: Proposed | Approved | Rejected | Expired | TargetChanged) -> Step:  # noqa: PLR0911  # one guard after another
+def _decided(now: State, event: Proposed | Approved | Rejected | Expired | TargetChanged | Withdrawn) -> Step:  # noqa: PLR0911  # one guard after another
     if isinstance(event, Proposed):
         return _proposed(now, event)
     if event.proposal_id != now.proposal_id:
         return now if isinstance(event, Approved) else _closed(now, event.proposal_id), []
-    if isinstance(event, TargetChanged) and now.state in ("proposed", "running"):
+    if isinstance(event, (TargetChanged, Withdrawn)) and now.state in ("proposed", "running"):
         return _cleared(now, "diagnosed"), [Plan(), Redraw()]
     if isinstance(event, Expired) and now.state in ("proposed", "running"):
         return _cleared(now, "diagnosed"), [Redraw()]  # recorded only for a row that nobody had claimed

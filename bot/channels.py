@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tools.errors import Temporary
+from bot.webapi import call
+from tools.errors import Temporary, TocsinError
 
 KEEP_S = 300.0
-MEMBERS_KEEP_S = 30.0  # the right to approve is checked at the press, so a removed person is out within this
+MEMBERS_KEEP_S = 5.0  # the right to approve is checked at the press and at the run: a removed person is out within this
 
 
 @dataclass
@@ -66,9 +67,9 @@ class Groups:
         if time.monotonic() - at < MEMBERS_KEEP_S:
             return known
         try:
-            answer = await self.client.usergroups_users_list(usergroup=group)
-        except SlackApiError as error:
-            raise Temporary(f"Slack did not list user group {group}: {error.response['error']}") from error
-        members = frozenset(answer["users"])
+            answer = await call(self.client.usergroups_users_list, usergroup=group)
+        except TocsinError as error:
+            raise Temporary(f"Slack did not list user group {group}: {error}") from error
+        members = frozenset(answer.get("users") or ())
         self._known[group] = (time.monotonic(), members)
         return members

@@ -21,12 +21,14 @@ from pydantic import (
     ValidationError,
 )
 
+from bot.policy_changes import APPROVER, Changes
 from bot.policy_intake import Caps, Grouping, Maintenance, Silencing
+from bot.connections import ClusterSection, Sources
 from bot.section import Section
 
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
 CHANNEL_NAME = re.compile(r"[^\sA-Z#@,.<>|]{1,80}")
-APPROVER = re.compile(r"[UWS][A-Z0-9]{2,20}")
+CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -57,8 +59,16 @@ def _dns_label(text: str) -> str:
     raise ValueError(msg)
 
 
+def _cluster_name(text: str) -> str:
+    if CLUSTER_NAME.fullmatch(text):
+        return text
+    msg = "is not a cluster's name; write letters, digits, dots, dashes and underscores (eu1)"
+    raise ValueError(msg)
+
+
 Channel = Annotated[StrictStr, AfterValidator(_channel)]
 Approver = Annotated[StrictStr, AfterValidator(_approver)]
+ClusterName = Annotated[StrictStr, AfterValidator(_cluster_name)]
 KubernetesName = Annotated[StrictStr, AfterValidator(_dns_label)]
 
 
@@ -70,17 +80,24 @@ class Channels(Section):
 
 
 class Service(Section):
-    """Where a service runs and what it calls; an empty deployment means the service's own name."""
+    """Where a service runs and what it calls; an empty deployment means the service's own name.
+
+    A change to a *key_system* is never below HIGH.
+    """
 
     namespace: KubernetesName = ""
     deployment: KubernetesName = ""
     channel: Channel | None = None
+    key_system: bool = False
     depends_on: tuple[StrictStr, ...] = ()
     runbooks: tuple[StrictStr, ...] = ()
 
 
 class Approvers(Section):
-    """Who may press Approve: member ids (U...) and user group ids (S...). Nobody unless somebody is named."""
+    """Who may press Approve: member ids (U...) and user group ids (S...). Nobody unless somebody is named.
+
+    The short form of rules; those of `changes` come first (bot/authority/order.py).
+    """
 
     default: tuple[Approver, ...] = ()
     services: dict[StrictStr, tuple[Approver, ...]] = Field(default={})
@@ -136,6 +153,7 @@ class Policy(Section):
     channels: Channels = Channels()
     services: dict[StrictStr, Service] = Field(default={})
     approvers: Approvers = Approvers()
+    changes: Changes = Changes()
     budgets: Budgets = Budgets()
     model: ModelPrices = ModelPrices()
     approval: ApprovalTimes = ApprovalTimes()
@@ -145,6 +163,10 @@ class Policy(Section):
     silences: Silencing = Silencing()
     maintenance: tuple[Maintenance, ...] = ()
     caps: Caps = Caps()
+    sources: Sources = Sources()
+    clusters: dict[ClusterName, ClusterSection] = Field(default={})
+    default_cluster: StrictStr = ""
+    cluster_labels: tuple[StrictStr, ...] = ("cluster",)
 
     def service(self, name: str) -> Service:
         """Look up *name*; an undeclared service is a Deployment of that name in an unknown namespace."""
@@ -240,7 +262,8 @@ def _keys(parents: tuple[str, ...]) -> list[str]:
     for parent in parents:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = model.model_fields[parent].annotation
-        else:  # dict[str, Section] or tuple[Section, ...]: any name or place, then the section
+            model = next((part for part in get_args(model) if get_args(part)), model)  # tuple[Section, ...] | None
+        elif get_args(model):  # dict[str, Section] or tuple[Section, ...]: any name or place, then the section
             model = next(part for part in reversed(get_args(model)) if part is not ...)
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
@@ -256,6 +279,8 @@ def _contradictions(policy: Policy) -> list[str]:
         for name in policy.approvers.services
         if name not in policy.services
     ]
+    problems += policy.changes.contradictions()
+    problems += _cluster_gaps(policy)
     times = policy.approval
     if times.verify_deadline_seconds <= times.verify_delay_seconds:
         problems.append(
@@ -265,9 +290,34 @@ def _contradictions(policy: Policy) -> list[str]:
     return problems
 
 
+def _cluster_gaps(policy: Policy) -> list[str]:
+    """Say which names of clusters are unknown or stand for two."""
+    problems = []
+    if policy.default_cluster and policy.default_cluster not in policy.clusters:
+        problems.append(
+            f'default_cluster: no cluster is called "{policy.default_cluster}"; '
+            f"{did_you_mean(policy.default_cluster, policy.clusters)}"
+        )
+    called = [other for section in policy.clusters.values() for other in section.also_called]
+    taken = [*policy.clusters, *called]
+    problems += [
+        f'clusters: "{name}" means two clusters; give each its own name'
+        for name in sorted(set(taken))
+        if taken.count(name) > 1
+    ]
+    return problems
+
+
 def _anchored(policy: Policy, folder: Path) -> Policy:
-    """Make the runbook folder's path independent of where the process was started."""
-    if not policy.knowledge.runbooks:
-        return policy
-    runbooks = str((folder / Path(policy.knowledge.runbooks).expanduser()).resolve())
-    return policy.model_copy(update={"knowledge": policy.knowledge.model_copy(update={"runbooks": runbooks})})
+    """Make the paths of files independent of where the process was started."""
+
+    def anchored(path: str) -> str:
+        return path and str((folder / Path(path).expanduser()).resolve())
+
+    runbooks = anchored(policy.knowledge.runbooks)
+    oncall = {name: one.model_copy(update={"file": anchored(one.file)}) for name, one in policy.changes.oncall.items()}
+    changed = {
+        "knowledge": policy.knowledge.model_copy(update={"runbooks": runbooks}),
+        "changes": policy.changes.model_copy(update={"oncall": oncall}),
+    }
+    return policy.model_copy(update=changed)

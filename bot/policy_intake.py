@@ -3,21 +3,17 @@
 Every default is a choice of ours, said here and in docs/operations.md; none is taken from a standard.
 """
 
-import re
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, StrictStr, model_validator
 
 from bot.matchers import Matcher, Misread, parse
+from bot.policy_times import Hours
 from bot.section import Section
 
 MAX_DEBOUNCE_S = 120.0
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 def _matchers(text: str) -> str:
@@ -28,25 +24,7 @@ def _matchers(text: str) -> str:
     return text
 
 
-def _clock(text: str) -> str:
-    if _CLOCK.fullmatch(text):
-        return text
-    msg = 'is not a time of day; write it in quotes, for example "02:00"'
-    raise ValueError(msg)
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        msg = "is not a time zone; write its IANA name, for example Europe/Berlin"
-        raise ValueError(msg) from error
-    return text
-
-
 Matchers = Annotated[StrictStr, AfterValidator(_matchers)]
-Clock = Annotated[StrictStr, AfterValidator(_clock)]
-Zone = Annotated[StrictStr, AfterValidator(_zone)]
 
 
 class Grouping(Section):
@@ -87,29 +65,16 @@ class Silencing(Section):
     max_hours: PositiveFloat = 168.0
 
 
-class Maintenance(Section):
-    """A recurring window in which matching alerts open nothing; one that ends before it starts ends the next day."""
+class Maintenance(Hours):
+    """A recurring window in which matching alerts open nothing."""
 
     name: StrictStr
     matchers: Matchers
-    days: tuple[Day, ...] = DAYS
-    start: Clock = "00:00"
-    end: Clock = "00:00"
-    timezone: Zone = "UTC"
 
     @cached_property
     def parsed(self) -> tuple[Matcher, ...]:
         """The matchers, read."""
         return parse(self.matchers)
-
-    def covers(self, at: datetime) -> bool:
-        """Say whether *at* is inside the window; the day named is the one on which it starts. start = end: all day."""
-        local = at.astimezone(ZoneInfo(self.timezone))
-        clock, start, end = local.time(), time.fromisoformat(self.start), time.fromisoformat(self.end)
-        today, yesterday = DAYS[local.weekday()], DAYS[local.weekday() - 1]
-        if start < end:
-            return today in self.days and start <= clock < end
-        return (today in self.days and clock >= start) or (yesterday in self.days and clock < end)
 
 
 class Caps(Section):

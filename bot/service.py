@@ -19,8 +19,9 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
-from bot import toolbox
-from bot.approvals import Approvals
+from bot.assembly import approvals_of
+from bot.authority.change import of_proposal
+from bot.authority.decide import decide
 from bot.base import Base
 from bot.channels import Channels, Groups
 from bot.facts import ForeignSilences
@@ -79,20 +80,12 @@ class Service:
             client,
             parts.db,
             parts.cache,
-            deciders=lambda proposal: policy.approvers_of(policy.service_of_target(proposal.params)),
+            deciders=lambda proposal: decide(policy, of_proposal(proposal), parts.sources.clock()).approvers,
             default_channel=policy.channels.default,
         )
         foreign = ForeignSilences(parts.sources.alertmanager)
         self._intake = Intake(life, policy, self._channels, labels, thread.say, self._metrics, foreign)
-        self._approvals = Approvals(
-            life,
-            policy,
-            actor=toolbox.kube_of(settings.actor_kubeconfig),
-            sources=parts.sources,
-            members=Groups(client).members,
-            team=me.team,
-            metrics=self._metrics,
-        )
+        self._approvals = approvals_of(parts, life, client, me.team, self._metrics)
         room = asyncio.Semaphore(policy.budgets.concurrent)
         Jobs(life, self._intake, self._approvals, investigate, parts.knowledge, thread, room, self._metrics).register(
             self._queue

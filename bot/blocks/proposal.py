@@ -50,7 +50,7 @@ def _facts(one: Proposal) -> list[str]:
 def _who(one: Proposal, facts: Facts) -> str:
     allowed = facts.approvers.get(one.id, ())[:20]
     if not allowed:
-        return "Nobody may approve this yet: name people under `approvers` in tocsin.yaml."
+        return "Nobody may approve this yet: name people under `approvers` or `changes` in tocsin.yaml."
     who = " ".join(person(name) for name in allowed)
     if one.risk >= facts.two_people_from:
         return f"May approve: {who}. Two people are needed."
@@ -103,6 +103,9 @@ def _waiting(case: Case, one: Proposal, facts: Facts) -> str:
 
 
 def _superseded(case: Case, one: Proposal) -> str:
+    withdrawn = story.text_of(story.about(case, one.id, "withdrawn"), "reason")
+    if withdrawn:
+        return f":no_entry_sign: *Not run:* {prose(withdrawn, 500)}. Nothing was changed."
     changed = story.text_of(story.about(case, one.id, "target_changed"), "detail")
     why = (
         f"the target is no longer what was shown ({prose(changed, 300)})" if changed else "something newer replaced it"

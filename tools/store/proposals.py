@@ -11,7 +11,7 @@ from tools.records import Approval, Proposal, ProposalState
 from tools.store.db import Connection, NotFound, as_json, clean, queries
 
 _SQL = queries("proposals")
-_JSON = ("params", "plan", "reasons", "evidence")
+_JSON = ("params", "plan", "reasons", "evidence", "about")
 
 
 async def insert(conn: Connection, proposal: Proposal) -> Proposal:
@@ -69,8 +69,9 @@ async def mark(conn: Connection, proposal_id: str, state: ProposalState, from_st
 async def claim(conn: Connection, proposal_id: str, digest: str, now: datetime) -> Proposal | None:
     """Take the right to run an approved proposal: a Proposal for one caller ever, None for every other.
 
-    It must be approved, unexpired at *now*, have this *digest*, and carry enough approvals of that digest: one, two
-    different people for CRITICAL, and from HIGH on the requester's own does not count.
+    It must be approved, unexpired at *now*, have this *digest*, and carry enough approvals of that digest: as many as the
+    policy asked for when it was planned, two different people for CRITICAL, and from HIGH on the requester's own does not
+    count. An approval that broke the glass lifts what the policy asked for, not what the risk does.
     """
     values = {"id": clean(proposal_id), "digest": clean(digest), "now": now}
     row = await (await conn.execute(_SQL["claim"], values)).fetchone()

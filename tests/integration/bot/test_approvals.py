@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.incident import Diagnosed, Opened
-from bot.approvals import Approvals
+from bot.approvals import Approvals, Parts
+from bot.authority.people import People
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.policy import Approvers, Policy, Service
@@ -67,8 +68,19 @@ async def approvals(db, cluster, clock, members, tmp_path):
     with serve(cluster) as url:
         actor = Kube(kubeconfig(tmp_path, url), timeout_s=2)
         life = Lifecycle(db, Queue(db), clock, 15.0)
+        people = People(members, POLICY.changes.oncall)
+        sources = Sources(clock=clock)
         yield Approvals(
-            life, POLICY, actor=actor, sources=Sources(clock=clock), members=members, team="T1", metrics=Metrics()
+            Parts(
+                life=life,
+                policy=POLICY,
+                people=people,
+                actor=actor,
+                sources=sources,
+                team="T1",
+                metrics=Metrics(),
+                cluster="c",
+            )
         )
         await actor.aclose()
 
@@ -86,7 +98,7 @@ async def proposed(approvals, db, *, deployment="checkout", sender="alertmanager
         conclusive=True,
         suggestions=(Suggestion(action="rollout_undo", params=params, why="errors began with it"),),
     )
-    life = approvals._life
+    life = approvals.parts.life
     async with db.transaction() as conn:
         incident, _ = await incidents.open_or_join(conn, "k", alert, "C0ALERTS", "1.1", life.clock())
         await life.record_on(conn, incident.id, Opened(alert=alert, reason="first"))
@@ -185,7 +197,7 @@ async def test_an_alerts_label_cannot_say_who_asked(approvals, db):
 
 
 async def test_without_an_actor_the_reason_is_on_the_record(approvals, db):
-    approvals._actor = None
+    approvals.parts.actor = None
     number, proposal = await proposed(approvals, db)
     assert proposal is None
     last = (await read(db, number)).timeline[-1]

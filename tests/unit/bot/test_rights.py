@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.incident import State
-from bot.policy import Policy, Service
-from bot.rights import Presser, needed, refusal
+from bot.authority.change import of_proposal
+from bot.authority.decide import decide, least
+from bot.policy import Approvers, Policy, Service
+from bot.rights import Presser, refusal
 from tools.records import Alert, Incident, Plan, Proposal, Risk
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -40,7 +42,9 @@ DANA = Presser("U0DANA", "T1", "C0ALERTS")
 def ask(
     decision="approve", proposal=PROPOSAL, state=STATE, who=DANA, now=NOW, allowed=("U0DANA",), named=("S0ONCALL",)
 ):
-    return refusal(decision, proposal, INCIDENT, state, who, team="T1", allowed=allowed, named=named, now=now)
+    verdict = decide(Policy(approvers=Approvers(default=named)), of_proposal(proposal), NOW)
+    may = who.user in allowed
+    return refusal(decision, proposal, INCIDENT, state, who, team="T1", may=may, verdict=verdict, reason="", now=now)
 
 
 def test_a_person_on_the_list_may_decide_in_the_thread():
@@ -55,7 +59,7 @@ def test_a_person_on_the_list_may_decide_in_the_thread():
         ({"who": Presser("U0DANA", "T2", "C0ALERTS")}, "another workspace"),
         ({"who": Presser("", "T1", "C0ALERTS")}, "another workspace"),
         ({"who": Presser("U0DANA", "T1", "C0OTHER")}, "own thread"),
-        ({"allowed": (), "named": ()}, "Nobody may yet"),
+        ({"allowed": (), "named": ()}, "Nobody may: no rule allows rollout_undo"),
         ({"now": PROPOSAL.expires_at}, "expired"),
         ({"proposal": PROPOSAL.model_copy(update={"state": "done"})}, "already carried out"),
         ({"proposal": PROPOSAL.model_copy(update={"state": "superseded"})}, "no longer on the table"),
@@ -76,7 +80,7 @@ def test_who_asked_for_a_high_change_cannot_approve_it_but_may_reject_it(risk):
 
 
 def test_key_systems_need_two_people():
-    assert [needed(risk) for risk in Risk] == [1, 1, 1, 2]
+    assert [least(risk) for risk in Risk] == [1, 1, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_changed_target_is_named() -> None:
 
 def test_nobody_may_approve_is_said_with_the_remedy() -> None:
     told = shown(samples.proposed(), Facts())[f"proposal:{samples.PROPOSAL_ID}"]
-    assert "Nobody may approve this yet: name people under `approvers` in tocsin.yaml." in told
+    assert "Nobody may approve this yet: name people under `approvers` or `changes` in tocsin.yaml." in told
 
 
 def test_the_outcome_moves_from_applied_to_recovered() -> None:
