@@ -57,6 +57,8 @@ def _dns_label(text: str) -> str:
     raise ValueError(msg)
 
 
+Channel = Annotated[StrictStr, AfterValidator(_channel)]
+Approver = Annotated[StrictStr, AfterValidator(_approver)]
 KubernetesName = Annotated[StrictStr, AfterValidator(_dns_label)]
 
 

@@ -46,7 +46,6 @@ from tools.queue import INVESTIGATE, SLACK, WORK, Queue
 log = structlog.get_logger()
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
-COUNT_EVERY_S = 15.0
 WORKERS = 8
 
 
@@ -117,7 +116,6 @@ class Service:
             {
                 "expire": (EXPIRY_EVERY_S, self._approvals.expire),
                 "sweep": (SWEEP_EVERY_S, self._intake.admission.sweep),
-                "count": (COUNT_EVERY_S, self._count_jobs),
             }
         )
         rooms = {WORK: WORKERS, SLACK: WORKERS, INVESTIGATE: self._parts.settings.policy.budgets.concurrent}
@@ -163,12 +161,6 @@ class Service:
         except TocsinError as error:
             return Part(False, str(error), required=True)
         return Part(True, required=True)
-
-    async def _count_jobs(self) -> None:
-        counts = await self._queue.counts()
-        self._metrics.oldest_job.set(counts.pop("oldest_s"))
-        for state, number in counts.items():
-            self._metrics.jobs.labels(state).set(number)
 
     def _doors(self, app: AsyncApp | None) -> Doors:
         settings = self._parts.settings

@@ -49,11 +49,7 @@ class LostAnswer(Temporary):
 class Kube:
     """One identity at one cluster; *kubeconfig* None means the pod's own service account. *timeout_s*: seconds."""
 
-    def __init__(
-        self, kubeconfig: str | None, context: str | None = None, timeout_s: float = 5.0, cluster: str = ""
-    ) -> None:
-        """*context*: of the kubeconfig, its current one when None; *cluster*: what tocsin.yaml calls it, "" where there is one."""
-        self.cluster = cluster
+    def __init__(self, kubeconfig: str | None, context: str | None = None, timeout_s: float = 5.0) -> None:
         self._kubeconfig = kubeconfig
         self._context = context
         self._timeout = timeout_s
