@@ -45,6 +45,7 @@ KINDS: Mapping[str, tuple[Role, float]] = {
     "alert_value": ("symptom", 0.2),
     # What the ranking of raw signals says about a service, by source; the findings above say more where they exist.
     "traces_deviate": ("state", 0.6),
+    "impact_deviate": ("state", 0.6),
     "logs_deviate": ("log", 0.45),
     "metrics_deviate": ("symptom", 0.35),
 }

@@ -183,7 +183,7 @@ RULES: tuple[Rule, ...] = (
          "{service} changed in {rollout} ({change}); no other change was seen", _nothing),
     Rule("new_error", (_need("log_template", where=lambda found: bool(found.data.get("new"))),), 0.35,
          "{service} logs something it did not log before: {template}", _nothing),
-    Rule("deviates", (_need("traces_deviate"),), 0.45,
+    Rule("deviates", (_need("traces_deviate", "impact_deviate"),), 0.45,
          "{service} adds to the time that requests wait, most in {what}; why is not visible from here", _nothing),
     Rule("deviates", (_need("logs_deviate", "metrics_deviate"),), 0.35,
          "{service} deviates most from its normal, in {what}; why is not visible from here", _nothing),
