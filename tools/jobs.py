@@ -1,12 +1,13 @@
 """What changes to Jobs and CronJobs share: reading them, whether a Job failed, and a fresh Job made from a failed one.
 
-Called by cronjob_suspend, cronjob_resume, job_rerun and job_delete of tools.actions. CronJobs need Kubernetes 1.21 (batch/v1).
+Called by cronjob_suspend, cronjob_resume, job_rerun and job_delete of tools.actions.
 """
 
 import hashlib
 
 from tools import targets
 from tools.deployments import PROPOSAL, Obj, Refused, copied
+from tools.kube import Kube, NotFound
 from tools.podspec import fingerprint
 from tools.targets import Target
 
@@ -20,9 +21,27 @@ _COPIED = (
 )  # fmt: skip
 
 
-def cron_job(namespace: str, name: str) -> Target:
-    """Return a CronJob as a target."""
-    return Target("CronJob", BATCH, "cronjobs", namespace, name)
+async def read_cron(kube: Kube, namespace: str, name: str) -> tuple[Target, Obj]:
+    """Read a CronJob through batch/v1 or, before Kubernetes 1.21, v1beta1; `suspend` is the same in both."""
+    target = Target("CronJob", BATCH, "cronjobs", namespace, name)
+    try:
+        return target, await targets.read(kube, target)
+    except NotFound:
+        if not await _serves_only_beta(kube):
+            raise
+    target = Target("CronJob", "/apis/batch/v1beta1", "cronjobs", namespace, name)
+    return target, await targets.read(kube, target)
+
+
+async def _serves_only_beta(kube: Kube) -> bool:
+    for version in ("v1", "v1beta1"):
+        try:
+            resources = (await kube.get(f"/apis/batch/{version}")).get("resources") or []
+        except NotFound:
+            continue
+        if any(row.get("name") == "cronjobs" for row in resources if isinstance(row, dict)):
+            return version == "v1beta1"
+    raise Refused("this cluster's API has no CronJob, neither in batch/v1 nor in batch/v1beta1")
 
 
 def job(namespace: str, name: str) -> Target:

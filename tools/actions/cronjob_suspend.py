@@ -19,8 +19,7 @@ class Params(Record):
 
 async def plan(params: Params, kube: Kube) -> Plan:
     """Check that there is something to do, and show it."""
-    target = jobs.cron_job(params.namespace, params.cronjob)
-    cron = await targets.read(kube, target)
+    target, cron = await jobs.read_cron(kube, params.namespace, params.cronjob)
     refuse_gitops(cron)
     if jobs.suspended(cron):
         raise Refused(f"{target.title} is suspended already")
@@ -35,18 +34,19 @@ async def plan(params: Params, kube: Kube) -> Plan:
 
 async def apply(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> str:
     """Write it once."""
-    target = jobs.cron_job(params.namespace, params.cronjob)
+    target, _ = await jobs.read_cron(kube, params.namespace, params.cronjob)
     return await targets.write(kube, target, plan, jobs.cron_facts, PATCH, proposal_id)
 
 
 async def applied(params: Params, plan: Plan, kube: Kube, proposal_id: str) -> bool:  # noqa: ARG001  # the stamp tells
     """Whether this proposal's change was written."""
-    return await targets.applied(kube, jobs.cron_job(params.namespace, params.cronjob), proposal_id)
+    target, _ = await jobs.read_cron(kube, params.namespace, params.cronjob)
+    return await targets.applied(kube, target, proposal_id)
 
 
 async def verify(params: Params, kube: Kube) -> tuple[bool | None, str]:
     """Whether it is so still."""
-    cron = await targets.read(kube, jobs.cron_job(params.namespace, params.cronjob))
+    _, cron = await jobs.read_cron(kube, params.namespace, params.cronjob)
     return (
         (True, "the CronJob is suspended")
         if jobs.suspended(cron)
