@@ -6,12 +6,14 @@ alert carries no expression, it is found in Prometheus' rules by the alert's nam
 
 from datetime import timedelta
 
-from tools.alertexpr import Reading, Threshold, read, rule_of, take_apart
+from tools.alertexpr import rule_of, take_apart
+from tools.alertvalue import Reading, read
 from tools.errors import Permanent
 from tools.levels import human, outline
 from tools.observe import Seen, missing, observe
 from tools.prometheus import Prometheus
 from tools.records import Evidence, Finding, Scope
+from tools.signals import chart
 from tools.sources import Sources
 
 NEEDS = "prometheus"
@@ -54,12 +56,22 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     span = scope.end - scope.start
     step = max(span / POINTS, timedelta(seconds=MIN_STEP_S)).total_seconds()
     reading = await read(prometheus, threshold, scope.alert.labels, start=scope.start, end=scope.end, step_s=step)
-    _tell(seen, scope, threshold, reading)
+    _tell(seen, scope, reading, threshold.whole)
 
 
-def _tell(seen: Seen, scope: Scope, threshold: Threshold, reading: Reading) -> None:
-    series = reading.series
-    limit = f"threshold {threshold.op} {threshold.bound:g}" if threshold.op else "fires by having a result"
+def _limit(reading: Reading) -> str:
+    """Say what the value is compared with."""
+    side = reading.threshold
+    if not side.op:
+        return "fires by having a result"
+    if side.against:
+        now = f" ({human(reading.bound, '')} now)" if reading.bound is not None else ""
+        return f"threshold {side.op} {side.against}{now}"
+    return f"threshold {side.op} {side.bound:g}"
+
+
+def _tell(seen: Seen, scope: Scope, reading: Reading, whole: str) -> None:
+    series, threshold, limit = reading.series, reading.threshold, _limit(reading)
     if series is None:
         seen.summary = f"no data for this expression in the window ({limit})"
         seen.body.append(seen.summary)
@@ -74,6 +86,16 @@ def _tell(seen: Seen, scope: Scope, threshold: Threshold, reading: Reading) -> N
     )
     labels = ", ".join(f"{key}={label}" for key, label in sorted(series.labels.items()) if key != "__name__")
     seen.summary = f"value now {now}, {limit}: {state}"
+    if reading.seen > 1:
+        seen.summary += f" ({reading.over} of {reading.seen} series)"
+    seen.chart = chart(
+        scope.alert.name or "The alert's query",
+        series.times,
+        series.values,
+        threshold=reading.bound,
+        onset=reading.crossed,
+    )
+    seen.body += [f"the alert fires on: {whole}"] if whole else []
     seen.body += [
         f"expression: {threshold.query}",
         f"{limit}; series {{{labels}}}",
@@ -89,7 +111,7 @@ def _tell(seen: Seen, scope: Scope, threshold: Threshold, reading: Reading) -> N
             at=reading.crossed,
             data={
                 "value": value,
-                "threshold": threshold.bound if threshold.op else None,
+                "threshold": reading.bound,
                 "op": threshold.op,
                 "crossed": reading.crossed.isoformat() if reading.crossed else None,
                 "firing": reading.firing,

@@ -189,6 +189,52 @@ async def test_an_unknown_service_says_what_was_looked_for(server, prometheus):
     assert not seen.findings
 
 
+RATIO = EXPR.removesuffix(" > 0.05")
+ALL = "sum by (service) (rate(http_requests_total[1m]))"
+FAILED = 'sum by (service) (rate(http_requests_total{code=~"5.."}[1m]))'
+
+
+@pytest.mark.parametrize(
+    ("expression", "firing", "bound"),
+    [
+        (f"{EXPR} and {ALL} > 10", True, 0.05),
+        (f"{EXPR} and {ALL} > 1000", False, 0.05),
+        (f"{EXPR} unless {ALL} > 10", False, 0.05),
+        (f"{EXPR} and on () vector(1)", True, 0.05),
+        (f"{ALL} > 1000 or {EXPR}", True, 0.05),
+        (f"({RATIO} > bool 0.05) == 1", True, 0.05),
+        (f"0.05 < {RATIO}", True, 0.05),
+        (f"{FAILED} > on (service) group_left () ({ALL} * 0.1)", True, 4.0),
+        (f"{FAILED} > on (service) group_left () ({ALL} * 0.9)", False, 36.0),
+        (f"{RATIO.replace('[1m]', '[1m] offset 10m')} > 0.05", False, 0.05),
+    ],
+)
+async def test_a_compound_expression_is_judged_as_a_whole(server, prometheus, expression, firing, bound):
+    seen = await look(prometheus, scope(server).model_copy(update={"query": expression}), alert_query)
+    (found,) = seen.findings
+    assert found.data["firing"] is firing, seen.summary
+    assert found.data["threshold"] == pytest.approx(bound, rel=0.2)
+    assert seen.chart is not None
+    if firing:
+        assert -5 <= found.at.timestamp() - (server[1] - BROKEN_FOR) <= 60
+        assert seen.chart.onset == found.at
+
+
+async def test_an_absent_series_fires_by_having_a_result(server, prometheus):
+    where = scope(server).model_copy(update={"query": 'absent(http_requests_total{service="gone"})'})
+    (found,) = (await look(prometheus, where, alert_query)).findings
+    assert found.data["firing"] is True
+    assert found.data["threshold"] is None
+
+
+async def test_of_several_series_the_one_that_fires_is_told(server, prometheus):
+    labels = {"alertname": "HighErrorRate", "severity": "critical"}
+    where = scope(server, labels=labels).model_copy(update={"query": EXPR})
+    seen = await look(prometheus, where, alert_query)
+    assert seen.findings[0].data["firing"] is True
+    assert "(1 of 2 series)" in seen.summary
+
+
 @pytest.mark.parametrize("query", [EXPR, ""])
 async def test_the_alerts_own_query_is_found_and_dated(server, prometheus, query):
     if not query:  # the rules are evaluated once a second
