@@ -70,7 +70,8 @@ async def base(settings: Settings, *, patient: bool = False) -> AsyncIterator[Ba
         folder = settings.policy.knowledge.runbooks
         if folder:
             await knowledge.sync_runbooks(Path(folder))
-        yield Base(settings, db, cache, knowledge, toolbox.sources_of(settings, now))
+        views = toolbox.views_of(settings, now)
+        yield Base(settings, db, cache, knowledge, views.main, views)
 
 
 async def _migrated(dsn: str, *, patient: bool) -> Database:
@@ -97,7 +98,7 @@ def _embedder(settings: Settings) -> Callable[[list[str]], Awaitable[list[list[f
 def investigator(parts: Base) -> Callable[[Alert, Progress], Awaitable[Investigation]]:
     """Return `investigate` with everything but the alert bound."""
     settings = parts.settings
-    tools, blind = toolbox.bound_tools(parts.sources)
+    tools, blind = toolbox.bound_tools(parts.views)
     warming = threading.Thread(target=imports.alone, args=(warm,), name="warm", daemon=True)
     if settings.model_configured:  # 1.7 s of imports, paid now and not by the first alert
         warming.start()
@@ -109,7 +110,7 @@ def investigator(parts: Base) -> Callable[[Alert, Progress], Awaitable[Investiga
             await asyncio.to_thread(warming.join)
         unpaid = await left_today(parts.db, settings.policy.caps.model_usd_per_day, now())
         return await investigate(
-            alert,
+            alert.model_copy(update={"cluster": parts.views.clusters.said_by(alert)}),
             tools=tools,
             knowledge=parts.knowledge,
             model=None if unpaid else model,

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from bot import connections
 from bot import policy as policies
+from bot.connections import Cluster
 from bot.policy import Policy
 from tools.errors import Permanent
 
@@ -50,23 +52,7 @@ class Settings(BaseModel):
     embedding_api_key: SecretStr = _HIDDEN
     database_url: SecretStr = _HIDDEN
     redis_url: SecretStr = _HIDDEN
-    prometheus_url: str = ""
-    prometheus_token: SecretStr = _HIDDEN
-    loki_url: str = ""
-    loki_token: SecretStr = _HIDDEN
-    loki_tenant: str = ""
-    elasticsearch_url: str = ""
-    elasticsearch_api_key: SecretStr = _HIDDEN
-    elasticsearch_user: str = ""
-    elasticsearch_password: SecretStr = _HIDDEN
-    elasticsearch_index: str = "*"
-    jaeger_url: str = ""
-    jaeger_token: SecretStr = _HIDDEN
-    tempo_url: str = ""
-    tempo_token: SecretStr = _HIDDEN
-    tempo_tenant: str = ""
-    alertmanager_url: str = ""
-    alertmanager_token: SecretStr = _HIDDEN
+    clusters: dict[str, Cluster] = {"": Cluster()}
     pagerduty_token: SecretStr = _HIDDEN
     pagerduty_url: str = "https://api.pagerduty.com"
     opsgenie_api_key: SecretStr = _HIDDEN
@@ -95,12 +81,6 @@ class Settings(BaseModel):
         return bool(self.embedding_model)
 
 
-def bearer(token: SecretStr, tenant: str = "") -> dict[str, str]:
-    """HTTP headers for a source behind a token and, for Loki, a tenant (X-Scope-OrgID)."""
-    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
-    return headers | ({"X-Scope-OrgID": tenant} if tenant else {})
-
-
 def from_environment(policy_path: Path | None = None, *, need_slack: bool = False) -> Settings:
     """`load` over this process's environment."""
     return load(os.environ, policy_path, need_slack=need_slack)
@@ -120,7 +100,7 @@ def load(environ: Mapping[str, str], policy_path: Path | None = None, *, need_sl
         problem = check(env[name])
         if problem:
             problems.append(f'{name}="{_shown(name, env[name])}" {problem}')
-        else:
+        elif field != "clusters":
             values[field] = env[name]
     _listen(env, values)
     values["data_dir"] = Path(str(values.get("data_dir") or _data_dir(env))).expanduser()
@@ -130,6 +110,10 @@ def load(environ: Mapping[str, str], policy_path: Path | None = None, *, need_sl
     problems += _model(env, values)
     file, policy, found = _policy(env, policy_path)
     problems += found
+    if not problems:
+        folder = file.parent if file else Path()
+        values["clusters"], found = connections.resolve(env, policy.sources, policy.clusters, folder)
+        problems += [f"{file}: {problem}" if file else problem for problem in found]
     if problems:
         raise SettingsError(problems)
     for field in ("slack_api_url", "openai_base_url", "embedding_base_url"):
@@ -191,7 +175,6 @@ def _webhook_tokens(value: str) -> str:
     return f"names no sender: {', '.join(strange)}; there are {', '.join(senders())}" if strange else ""
 
 
-_web = _url(("http", "https"), "http://prometheus:9090")
 VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "SLACK_BOT_TOKEN": ("slack_bot_token", _token("xoxb-", "a bot token", '"OAuth & Permissions"')),
     "SLACK_APP_TOKEN": ("slack_app_token", _token("xapp-", "an app-level token", '"Basic Information"')),
@@ -206,23 +189,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
     "OPENAI_EMBEDDING_API_KEY": ("embedding_api_key", _anything),
     "DATABASE_URL": ("database_url", _database),
     "REDIS_URL": ("redis_url", _url(("redis", "rediss", "unix"), "redis://redis:6379/0")),
-    "PROMETHEUS_URL": ("prometheus_url", _web),
-    "PROMETHEUS_TOKEN": ("prometheus_token", _anything),
-    "LOKI_URL": ("loki_url", _url(("http", "https"), "http://loki:3100")),
-    "LOKI_TOKEN": ("loki_token", _anything),
-    "LOKI_TENANT": ("loki_tenant", _anything),
-    "ELASTICSEARCH_URL": ("elasticsearch_url", _url(("http", "https"), "https://elasticsearch:9200")),
-    "ELASTICSEARCH_API_KEY": ("elasticsearch_api_key", _anything),
-    "ELASTICSEARCH_USER": ("elasticsearch_user", _anything),
-    "ELASTICSEARCH_PASSWORD": ("elasticsearch_password", _anything),
-    "ELASTICSEARCH_INDEX": ("elasticsearch_index", _anything),
-    "JAEGER_URL": ("jaeger_url", _url(("http", "https"), "http://jaeger-query:16686")),
-    "JAEGER_TOKEN": ("jaeger_token", _anything),
-    "TEMPO_URL": ("tempo_url", _url(("http", "https"), "http://tempo:3200")),
-    "TEMPO_TOKEN": ("tempo_token", _anything),
-    "TEMPO_TENANT": ("tempo_tenant", _anything),
-    "ALERTMANAGER_URL": ("alertmanager_url", _url(("http", "https"), "http://alertmanager:9093")),
-    "ALERTMANAGER_TOKEN": ("alertmanager_token", _anything),
+    **{name: ("clusters", check) for name, check in connections.variables().items()},
     "PAGERDUTY_TOKEN": ("pagerduty_token", _anything),
     "PAGERDUTY_URL": ("pagerduty_url", _url(("http", "https"), "https://api.eu.pagerduty.com")),
     "OPSGENIE_API_KEY": ("opsgenie_api_key", _anything),
@@ -298,6 +265,8 @@ def _policy(env: Mapping[str, str], path: Path | None) -> tuple[Path | None, Pol
 
 def _shown(name: str, value: str) -> str:
     field = VARIABLES[name][0]
+    if connections.secret(name):
+        return "..."
     if Settings.model_fields.get(field) is None or Settings.model_fields[field].annotation is not SecretStr:
         return value
     return f"{value[:5]}..." if len(value) > 20 else "..."

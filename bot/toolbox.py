@@ -1,6 +1,5 @@
 """Clients and plug-ins built from settings, in the shapes that agents/ports.py asks for; for bot/compose.py and commands."""
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +10,14 @@ from types import ModuleType
 from pydantic import ValidationError
 
 from agents.ports import ActionSpec, Limits, ModelSettings, Service
+from bot.connections import Cluster
 from bot.policy import Policy
-from bot.settings import Settings, bearer
+from bot.settings import Settings
 from tools import actions, evidence
 from tools.alertmanager import Alertmanager
+from tools.clusters import Actors, Clusters, Views
 from tools.elastic import Elastic
+from tools.errors import Permanent
 from tools.jaeger import Jaeger
 from tools.kube import Kube
 from tools.loki import Loki
@@ -34,42 +36,114 @@ WORDS = {
 
 @dataclass(frozen=True)
 class BoundTool:
-    """One evidence plug-in with its sources."""
+    """One evidence plug-in with the sources of every cluster."""
 
     name: str
     description: str
     module: ModuleType
-    sources: Sources
+    views: Views
 
     async def collect(self, scope: Scope) -> Evidence:
-        """Look once."""
-        seen: Evidence = await self.module.collect(scope, self.sources)
+        """Look once, at the scope's cluster and no other; the evidence says which where there are several."""
+        try:
+            sources = self.views.of(scope.cluster)
+        except Permanent as error:
+            title = f"{self.name.replace('_', ' ')} of {scope.service or scope.alert.name}"
+            return Evidence(
+                tool=self.name, title=title, query="(nothing was asked)", error=str(error), started_at=scope.end
+            )
+        seen: Evidence = await self.module.collect(scope.model_copy(update={"cluster": sources.cluster}), sources)
+        return _in_cluster(seen, sources.cluster)
+
+
+def _in_cluster(seen: Evidence, name: str) -> Evidence:
+    if not name:
         return seen
+    findings = tuple(each.model_copy(update={"data": {**each.data, "cluster": name}}) for each in seen.findings)
+    return seen.model_copy(update={"title": f"{seen.title} in cluster {name}", "findings": findings})
 
 
-def kube_of(kubeconfig: str) -> Kube | None:
-    """Return a cluster client for a kubeconfig's path, for "in-cluster" (the pod's own account), or None for ""."""
+def kube_of(kubeconfig: str, context: str = "", cluster: str = "") -> Kube | None:
+    """Return a cluster client for a kubeconfig's path, for "in-cluster" (the pod's own account), or None for "".
+
+    *cluster* is the name that tocsin.yaml gives the cluster.
+    """
     if not kubeconfig:
         return None
-    return Kube(None if kubeconfig == IN_CLUSTER else kubeconfig)
+    return Kube(None if kubeconfig == IN_CLUSTER else kubeconfig, context or None, cluster=cluster)
 
 
-def sources_of(settings: Settings, clock: Callable[[], datetime]) -> Sources:
-    """Build the read-only clients that *settings* configures; nothing is connected yet."""
-    prometheus = settings.prometheus_url and Prometheus(settings.prometheus_url, bearer(settings.prometheus_token))
-    loki = settings.loki_url and Loki(settings.loki_url, bearer(settings.loki_token, settings.loki_tenant))
-    alerts = settings.alertmanager_url and Alertmanager(settings.alertmanager_url, bearer(settings.alertmanager_token))
+def clusters_of(settings: Settings) -> Clusters:
+    """Return the names of the clusters that *settings* configures."""
+    policy = settings.policy
+    names = tuple(settings.clusters)
+    return Clusters(
+        names,
+        policy.default_cluster or (names[0] if len(names) == 1 else ""),
+        {other: name for name, section in policy.clusters.items() for other in section.also_called},
+        policy.cluster_labels,
+    )
+
+
+def views_of(settings: Settings, clock: Callable[[], datetime]) -> Views:
+    """Build the read-only clients of every cluster; nothing is connected yet."""
+    clusters = clusters_of(settings)
+    return Views(clusters, {name: sources_of(settings, clock, name) for name in clusters.names})
+
+
+def actors_of(settings: Settings) -> Actors:
+    """Build the identities that may write, one for each cluster that has one; nothing is connected yet."""
+    found = {name: kube_of(each.actor_kubeconfig, each.actor_context, name) for name, each in settings.clusters.items()}
+    return Actors(clusters_of(settings), {name: kube for name, kube in found.items() if kube is not None})
+
+
+def sources_of(settings: Settings, clock: Callable[[], datetime], name: str = "") -> Sources:
+    """Build the read-only clients of the cluster *name* ("" where there is one); nothing is connected yet."""
+    cluster = settings.clusters[name]
     return Sources(
-        prometheus=prometheus or None,
-        loki=loki or None,
-        kube=kube_of(settings.kubeconfig),
-        alertmanager=alerts or None,
-        elastic=elastic_of(settings),
-        traces=traces_of(settings),
+        prometheus=prometheus_of(cluster),
+        loki=loki_of(cluster),
+        kube=kube_of(cluster.kubeconfig, cluster.context, name),
+        alertmanager=alertmanager_of(cluster),
+        elastic=elastic_of(cluster),
+        traces=traces_of(cluster),
         clock=clock,
         max_body_chars=settings.policy.evidence.max_chars,
         declared=declared_calls(settings.policy),
+        cluster=name,
     )
+
+
+def prometheus_of(cluster: Cluster, timeout_s: float = 10.0) -> Prometheus | None:
+    """Return a client of the cluster's Prometheus, None where none is configured."""
+    found = cluster.servers.get("prometheus")
+    return Prometheus(found.url, timeout_s=timeout_s, access=found.access) if found else None
+
+
+def loki_of(cluster: Cluster, timeout_s: float = 10.0) -> Loki | None:
+    """Return a client of the cluster's Loki, None where none is configured."""
+    found = cluster.servers.get("loki")
+    return Loki(found.url, timeout_s=timeout_s, access=found.access) if found else None
+
+
+def alertmanager_of(cluster: Cluster, timeout_s: float = 5.0) -> Alertmanager | None:
+    """Return a client of the cluster's Alertmanager, None where none is configured."""
+    found = cluster.servers.get("alertmanager")
+    return Alertmanager(found.url, timeout_s=timeout_s, access=found.access) if found else None
+
+
+def elastic_of(cluster: Cluster) -> Elastic | None:
+    """Return a client for Elasticsearch or OpenSearch, None where none is configured."""
+    found = cluster.servers.get("elasticsearch")
+    return Elastic(found.url, index=found.index, access=found.access) if found else None
+
+
+def traces_of(cluster: Cluster) -> Tempo | Jaeger | None:
+    """Return a client of the trace store that is configured, Tempo's first."""
+    if found := cluster.servers.get("tempo"):
+        return Tempo(found.url, access=found.access)
+    found = cluster.servers.get("jaeger")
+    return Jaeger(found.url, access=found.access) if found else None
 
 
 def declared_calls(policy: Policy) -> tuple[tuple[str, str], ...]:
@@ -77,33 +151,16 @@ def declared_calls(policy: Policy) -> tuple[tuple[str, str], ...]:
     return tuple((name, callee) for name, service in policy.services.items() for callee in service.depends_on)
 
 
-def elastic_of(settings: Settings) -> Elastic | None:
-    """Return a client for Elasticsearch or OpenSearch, by API key or by user and password; None when not configured."""
-    if not settings.elasticsearch_url:
-        return None
-    key, secret = settings.elasticsearch_api_key.get_secret_value(), settings.elasticsearch_password.get_secret_value()
-    pair = b64encode(f"{settings.elasticsearch_user}:{secret}".encode()).decode()
-    said = f"ApiKey {key}" if key else f"Basic {pair}" if settings.elasticsearch_user else ""
-    headers = {"Authorization": said} if said else {}
-    return Elastic(settings.elasticsearch_url, headers, settings.elasticsearch_index)
-
-
-def traces_of(settings: Settings) -> Tempo | Jaeger | None:
-    """Return a client of the trace store that is configured, Tempo's first."""
-    if settings.tempo_url:
-        return Tempo(settings.tempo_url, bearer(settings.tempo_token, settings.tempo_tenant))
-    return Jaeger(settings.jaeger_url, bearer(settings.jaeger_token)) if settings.jaeger_url else None
-
-
-def bound_tools(sources: Sources) -> tuple[list[BoundTool], list[str]]:
-    """Return the evidence tools whose source is configured, and a sentence for each source that is not."""
+def bound_tools(seen_with: Views | Sources) -> tuple[list[BoundTool], list[str]]:
+    """Return the evidence tools whose source is configured anywhere, and a sentence for each source that is not."""
+    views = seen_with if isinstance(seen_with, Views) else Views.one(seen_with)
     tools: list[BoundTool] = []
     missing: dict[str, list[str]] = {}
     for name, module in plugins(evidence).items():
-        if getattr(sources, module.NEEDS) is None:
+        if all(getattr(sources, module.NEEDS) is None for sources in views.by_name.values()):
             missing.setdefault(module.NEEDS, []).append(name.replace("_", " "))
         else:
-            tools.append(BoundTool(name, getdoc(module) or name, module, sources))
+            tools.append(BoundTool(name, getdoc(module) or name, module, views))
     return tools, [f"{', '.join(names)}: {WORDS.get(source, source)} is not set" for source, names in missing.items()]
 
 

@@ -49,7 +49,11 @@ class LostAnswer(Temporary):
 class Kube:
     """One identity at one cluster; *kubeconfig* None means the pod's own service account. *timeout_s*: seconds."""
 
-    def __init__(self, kubeconfig: str | None, context: str | None = None, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, kubeconfig: str | None, context: str | None = None, timeout_s: float = 5.0, cluster: str = ""
+    ) -> None:
+        """*context*: of the kubeconfig, its current one when None; *cluster*: what tocsin.yaml calls it, "" where there is one."""
+        self.cluster = cluster
         self._kubeconfig = kubeconfig
         self._context = context
         self._timeout = timeout_s
@@ -99,6 +103,11 @@ class Kube:
         }
         answer = await self._json("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", None, review)
         return bool((answer.get("status") or {}).get("allowed"))
+
+    async def address(self) -> str:
+        """Return the API server's address and the name expected of it; Permanent when the kubeconfig cannot be read."""
+        to = (await asyncio.to_thread(lambda: self._client)).configuration
+        return f"{str(to.host).rstrip('/')} {to.tls_server_name or ''}".strip()
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -20,7 +20,8 @@ def _utc_now() -> datetime:
 class Sources:
     """Read-only clients, None where not configured; *max_body_chars* caps each evidence body.
 
-    *declared* is who calls whom as people wrote it down: (caller, callee).
+    *declared* is who calls whom as people wrote it down: (caller, callee); *cluster* is the name
+    of the cluster that these clients show, "" where there is only one.
     """
 
     prometheus: Prometheus | None = None
@@ -32,6 +33,7 @@ class Sources:
     elastic: Elastic | None = None
     traces: SpanSource | None = None
     declared: tuple[tuple[str, str], ...] = ()
+    cluster: str = ""
 
     @property
     def logs(self) -> Loki | Elastic | Kube | None:

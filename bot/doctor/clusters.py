@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 
 import tools.actions
+from bot.connections import Cluster
 from bot.doctor.check import Check, fail, off, ok, warn
 from bot.settings import Settings
 from bot.toolbox import kube_of
@@ -60,16 +61,75 @@ def _rights(*, cluster: bool) -> tuple[Right, ...]:
 
 
 async def reader(settings: Settings) -> list[Check]:
-    """Check that the reading identity reads everything it needs and could change nothing."""
-    name = "kubernetes reader"
-    kube = kube_of(settings.kubeconfig)
+    """Check in each cluster that the reading identity reads everything it needs and could change nothing."""
+    found = await asyncio.gather(
+        *(_reads(name, cluster, _namespaces(settings)) for name, cluster in settings.clusters.items())
+    )
+    return [check for checks in found for check in checks] + await _told_apart(settings)
+
+
+async def _reads(cluster: str, reached: Cluster, places: list[str]) -> list[Check]:
+    name = _title("kubernetes reader", cluster)
+    kube = kube_of(reached.kubeconfig, reached.context, cluster)
     if kube is None:
         says = "not configured: no pods, events or rollouts in a diagnosis"
-        return [off(name, says, "set KUBECONFIG (or KUBECONFIG=in-cluster inside a pod)")]
+        return [off(name, says, _remedy("KUBECONFIG (or KUBECONFIG=in-cluster inside a pod)", cluster, "kube"))]
     try:
-        return await _reader(name, kube, _namespaces(settings))
+        return await _reader(name, kube, places)
     except TocsinError as error:
         return [fail(name, str(error), "check KUBECONFIG: the address, the certificate and the token in it")]
+    finally:
+        await kube.aclose()
+
+
+def _title(name: str, cluster: str) -> str:
+    return f"{name} ({cluster})" if cluster else name
+
+
+def _remedy(variable: str, cluster: str, key: str) -> str:
+    return f"set clusters.{cluster}.{key} in tocsin.yaml" if cluster else f"set {variable}"
+
+
+async def _told_apart(settings: Settings) -> list[Check]:
+    """Compare where the names of tocsin.yaml lead: two names must not reach one cluster, nor a name's identities two."""
+    if list(settings.clusters) == [""]:
+        return []
+    asked = [
+        (name, role, kube)
+        for name, one in settings.clusters.items()
+        for role, kube in (
+            ("kube", kube_of(one.kubeconfig, one.context, name)),
+            ("actor", kube_of(one.actor_kubeconfig, one.actor_context, name)),
+        )
+        if kube is not None
+    ]
+    marks = await asyncio.gather(*(_mark(kube) for _, _, kube in asked))
+    checks, seen = [], dict[str, str]()
+    for (name, role, _), mark in zip(asked, marks, strict=True):
+        if not mark:
+            continue
+        if seen.setdefault(mark, name) != name:
+            says = f"clusters.{name}.{role} reaches the same cluster as clusters.{seen[mark]}"
+            checks.append(
+                fail(
+                    "clusters", says, "give each name its own cluster: a change approved for one would reach the other"
+                )
+            )
+    for name in settings.clusters:
+        own = {mark for (called, _, _), mark in zip(asked, marks, strict=True) if called == name and mark}
+        if len(own) > 1:
+            says = f"clusters.{name}: kube and actor have different addresses"
+            remedy = "see that both are of one cluster: else a change hits what nobody looked at"
+            checks.append(warn("clusters", says, remedy))
+    return checks or [ok("clusters", f"{', '.join(settings.clusters)} are told apart")]
+
+
+async def _mark(kube: Kube) -> str:
+    """Return what tells one cluster from another: the address of its API server, as its kubeconfig has it; "" if unreadable."""
+    try:
+        return await kube.address()
+    except TocsinError:
+        return ""
     finally:
         await kube.aclose()
 
@@ -87,21 +147,28 @@ async def _reader(name: str, kube: Kube, places: list[str]) -> list[Check]:
 
 
 async def actor(settings: Settings) -> list[Check]:
-    """Check that the changing identity may do what the changes take, and no more."""
-    name = "kubernetes actor"
-    kube = kube_of(settings.actor_kubeconfig)
+    """Check in each cluster that the changing identity may do what the changes take, and no more."""
+    found = await asyncio.gather(
+        *(_acts(name, cluster, _namespaces(settings)) for name, cluster in settings.clusters.items())
+    )
+    return [check for checks in found for check in checks]
+
+
+async def _acts(cluster: str, reached: Cluster, places: list[str]) -> list[Check]:
+    name = _title("kubernetes actor", cluster)
+    kube = kube_of(reached.actor_kubeconfig, reached.actor_context, cluster)
     if kube is None:
         says = "not configured: no change can be planned or carried out"
-        return [off(name, says, "set TOCSIN_ACTOR_KUBECONFIG to the actor's kubeconfig")]
+        return [off(name, says, _remedy("TOCSIN_ACTOR_KUBECONFIG to the actor's kubeconfig", cluster, "actor"))]
     try:
-        checks = await _actor(name, kube, _namespaces(settings))
+        checks = await _actor(name, kube, places)
     except TocsinError as error:
         return [
             fail(name, str(error), "check TOCSIN_ACTOR_KUBECONFIG: the address, the certificate and the token in it")
         ]
     finally:
         await kube.aclose()
-    if settings.actor_kubeconfig == settings.kubeconfig:
+    if (reached.actor_kubeconfig, reached.actor_context) == (reached.kubeconfig, reached.context):
         says = "the same kubeconfig as the reader's: what reads can also change"
         checks.append(warn(name, says, "give the actor a ServiceAccount of its own (deploy/kustomize has one)"))
     return checks

@@ -2,28 +2,36 @@
 
 from datetime import UTC, datetime, timedelta
 
+from bot.connections import Cluster
 from bot.doctor.check import Check, fail, off, ok, warn
-from bot.settings import Settings, bearer
-from bot.toolbox import elastic_of, traces_of
-from tools.alertmanager import Alertmanager
+from bot.doctor.each import each
+from bot.settings import Settings
+from bot.toolbox import alertmanager_of, elastic_of, loki_of, prometheus_of, traces_of
 from tools.errors import TocsinError
-from tools.loki import Loki
-from tools.prometheus import Prometheus
 
 TIMEOUT_S = 8.0
 
 
 async def prometheus(settings: Settings) -> list[Check]:
-    """Check that queries and rules can be read, and that there is something to read."""
-    name = "prometheus"
-    if not settings.prometheus_url:
+    """Check that queries and rules can be read, and that there is something to read; in each cluster."""
+    return await each(settings, "prometheus", ("prometheus",), _prometheus)
+
+
+async def _prometheus(name: str, cluster: Cluster) -> list[Check]:
+    client = prometheus_of(cluster, TIMEOUT_S)
+    if client is None:
         return [off(name, "not configured: no metrics in a diagnosis, no proof of recovery", "set PROMETHEUS_URL")]
-    client = Prometheus(settings.prometheus_url, bearer(settings.prometheus_token), TIMEOUT_S)
     try:
         targets = await client.query("up")
         rules = await client.rules()
     except TocsinError as error:
-        return [fail(name, str(error), "check PROMETHEUS_URL (and PROMETHEUS_TOKEN)")]
+        return [
+            fail(
+                name,
+                str(error),
+                "check PROMETHEUS_URL (and its credentials, tenant and certificates: PROMETHEUS_TOKEN, _TENANT, _CA_FILE ...)",
+            )
+        ]
     finally:
         await client.aclose()
     down = sum(1 for target in targets if target.value == 0)
@@ -38,10 +46,13 @@ async def prometheus(settings: Settings) -> list[Check]:
 
 async def loki(settings: Settings) -> list[Check]:
     """Check that log lines can be read; an hour without any is worth a word."""
-    name = "loki"
-    if not settings.loki_url:
+    return await each(settings, "loki", ("loki",), _loki)
+
+
+async def _loki(name: str, cluster: Cluster) -> list[Check]:
+    client = loki_of(cluster, TIMEOUT_S)
+    if client is None:
         return [off(name, "not configured: no logs in a diagnosis", "set LOKI_URL")]
-    client = Loki(settings.loki_url, bearer(settings.loki_token, settings.loki_tenant), TIMEOUT_S)
     now = datetime.now(UTC)
     query = '{namespace=~".+"}'
     try:
@@ -64,23 +75,30 @@ async def alertmanager(settings: Settings) -> list[Check]:
         if settings.webhook_token
         else off(f"{name} webhook", "closed: alerts come from Slack alone", "set TOCSIN_WEBHOOK_TOKEN to open it")
     )
-    if not settings.alertmanager_url:
+    return [*await each(settings, name, ("alertmanager",), _alertmanager), hook]
+
+
+async def _alertmanager(name: str, cluster: Cluster) -> list[Check]:
+    client = alertmanager_of(cluster, TIMEOUT_S)
+    if client is None:
         says = "not configured: label names of Slack alerts come from Prometheus' rules alone"
-        return [off(name, says, "set ALERTMANAGER_URL"), hook]
-    client = Alertmanager(settings.alertmanager_url, bearer(settings.alertmanager_token), TIMEOUT_S)
+        return [off(name, says, "set ALERTMANAGER_URL")]
     try:
         alerts = await client.alerts()
     except TocsinError as error:
-        return [fail(name, str(error), "check ALERTMANAGER_URL (and ALERTMANAGER_TOKEN)"), hook]
+        return [fail(name, str(error), "check ALERTMANAGER_URL (and ALERTMANAGER_TOKEN)")]
     finally:
         await client.aclose()
-    return [ok(name, f"answers; {len(alerts)} alerts"), hook]
+    return [ok(name, f"answers; {len(alerts)} alerts")]
 
 
 async def elasticsearch(settings: Settings) -> list[Check]:
     """Check that a search is answered."""
-    name = "elasticsearch"
-    client = elastic_of(settings)
+    return await each(settings, "elasticsearch", ("elasticsearch",), _elasticsearch)
+
+
+async def _elasticsearch(name: str, cluster: Cluster) -> list[Check]:
+    client = elastic_of(cluster)
     if client is None:
         return [off(name, "not configured: logs come from elsewhere", "set ELASTICSEARCH_URL")]
     now = datetime.now(UTC)
@@ -92,12 +110,16 @@ async def elasticsearch(settings: Settings) -> list[Check]:
         ]
     finally:
         await client.aclose()
-    return [ok(name, f"answers searches of {settings.elasticsearch_index}")]
+    return [ok(name, f"answers searches of {client.index}")]
 
 
 async def traces(settings: Settings) -> list[Check]:
     """Check that Tempo or Jaeger names the services it has spans of."""
-    name, store = "traces", traces_of(settings)
+    return await each(settings, "traces", ("tempo", "jaeger"), _traces)
+
+
+async def _traces(name: str, cluster: Cluster) -> list[Check]:
+    store = traces_of(cluster)
     if store is None:
         return [off(name, "not configured: no traces in a diagnosis", "set JAEGER_URL or TEMPO_URL")]
     variable = f"{store.name.upper()}_URL"
