@@ -6,6 +6,7 @@ is compared with another, so a change of load or of its mix does not look like a
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,16 @@ from agents.rca.traces import sides
 SPREAD = 0.1  # a branch's share differs between minutes by more than chance: between-minute variance / p(1-p)
 TELLING = 2.0  # standard deviations below which a branch is not reported
 MARGIN_S = 2.0  # flows that begin this close to the window's end may be cut off
-KEY_CHARS = 120
+KEY_CHARS = 400
+PLACE_CHARS = 120
 KEY_WORDS = 40
+FLOWING = 0.5  # share of a service's lines that must name their flow; below, its templates are only counted
+WAVERS = 0.2  # a template's share of a service's lines wavers by this much of itself between minutes
 
 # Class#123, file.go:45: where in the code a line was written names its template better than its words do.
 _PLACE = re.compile(r"[A-Za-z_][\w.$\[\]]*[#:]\d+\b")
+_WORD = re.compile(r'(?<![\w.=/-])(?<!=[\'"])[A-Za-z][A-Za-z_]*+(?![\w/.-])')
+_MESSAGE = re.compile(r'"(?:message|msg|log|event|text|body)"\s*:\s*"((?:[^"\\]|\\.)*)', re.IGNORECASE)
 _SEVERE = re.compile(r"\b(?:ERROR|FATAL|PANIC|CRITICAL|SEVERE|Traceback|[A-Za-z.]*Exception)\b|\blevel=(?:error|fatal)")
 
 
@@ -37,9 +43,11 @@ class Deviation:
 
 
 def template(text: str) -> str:
-    """Return a cheap name for the kind of line: its place in the code, else its purely alphabetic words."""
-    place = _PLACE.search(text, 0, KEY_CHARS)
-    return place[0] if place else " ".join(word for word in text.split(None, KEY_WORDS)[:KEY_WORDS] if word.isalpha())
+    """Return a cheap name for the kind of line: its place in the code, else its words without what looks like a value."""
+    if text[:1] == "{" and (said := _MESSAGE.search(text)):
+        text = said[1]
+    place = _PLACE.search(text, 0, PLACE_CHARS)
+    return place[0] if place else " ".join(_WORD.findall(text, 0, KEY_CHARS)[:KEY_WORDS])
 
 
 @dataclass(frozen=True)
@@ -59,21 +67,23 @@ def deviations(incident: Incident, onset: float) -> dict[str, Deviation]:
     lines = incident.lines
     if lines is None:
         return {}
-    steps = _steps(incident, lines)
+    step, names, severe = _named(lines)
+    found = _counted(incident, onset, lines, step, names, severe)
+    steps = _steps(incident, lines, step, names, severe)
     normal, broken = sides(steps.normal, steps.at, onset, incident.until - MARGIN_S)
-    found: dict[str, Deviation] = {}
     end = len(steps.names)
-    for step, other, score, usual, now in _branches(steps, normal, broken, end):
+    for first, other, score, usual, now in _branches(steps, normal, broken, end):
         lost = now < usual
         if other == end or lost == bool(steps.severe[other]):
             continue  # where a flow ends is said by the step it lost; an error that stopped, a new harmless step: no fault
-        service = lines.services[steps.names[step][0]]
+        service = lines.services[steps.names[first][0]]
         if service not in found or score > found[service].score:
-            found[service] = Deviation(score, steps.names[step][1], steps.names[other][1], lost, usual, now)
+            found[service] = Deviation(score, steps.names[first][1], steps.names[other][1], lost, usual, now)
     return found
 
 
-def _steps(incident: Incident, lines: Lines) -> _Steps:
+def _named(lines: Lines) -> tuple[Ints, dict[tuple[int, str], int], Bools]:
+    """Return the lines' templates: each line's number, the numbers' names, and which of them report an error."""
     number: dict[tuple[int, str], int] = {}
     step = np.array(
         [
@@ -86,6 +96,42 @@ def _steps(incident: Incident, lines: Lines) -> _Steps:
     for code, text in zip(step.tolist(), lines.text, strict=True):
         if not severe[code] and _SEVERE.search(text):
             severe[code] = True
+    return step, number, severe
+
+
+def _counted(
+    incident: Incident, onset: float, lines: Lines, step: Ints, names: Mapping[tuple[int, str], int], severe: Bools
+) -> dict[str, Deviation]:
+    """Compare each template's share of its service's lines, where lines do not say what they belong to.
+
+    New and surging errors, and steps that are gone, are told; a share and not a rate, so that load does not count.
+    """
+    named = np.bincount(lines.service, weights=lines.flow >= 0, minlength=len(lines.services))
+    every = np.bincount(lines.service, minlength=len(lines.services))
+    loose = (named < FLOWING * every)[lines.service]
+    normal, broken = sides(lines.normal, lines.at, onset, incident.until)
+    service = np.array([number for number, _words in names], dtype=np.int64)
+    all_before = np.bincount(lines.service[normal & loose], minlength=len(lines.services))[service]
+    all_after = np.bincount(lines.service[broken & loose], minlength=len(lines.services))[service]
+    before = np.bincount(step[normal & loose], minlength=len(names))
+    after = np.bincount(step[broken & loose], minlength=len(names))
+    usual = (before + 0.5) / (all_before + 1)
+    now = after / np.maximum(all_after, 1)
+    chance = usual * (1 - usual) * (1 / np.maximum(all_after, 1) + 1 / (all_before + 1)) + (WAVERS * usual) ** 2
+    score = np.where((all_before > 0) & (all_after > 0), np.abs(now - usual) / np.sqrt(chance), 0.0)
+    words = list(names)
+    found: dict[str, Deviation] = {}
+    for row in np.flatnonzero((score > TELLING) & (severe != (now < usual))).tolist():
+        name = lines.services[words[row][0]]
+        if name not in found or score[row] > found[name].score:
+            lost = bool(now[row] < usual[row])
+            found[name] = Deviation(
+                float(score[row]), "its lines", words[row][1], lost, float(usual[row]), float(now[row])
+            )
+    return found
+
+
+def _steps(incident: Incident, lines: Lines, step: Ints, number: dict[tuple[int, str], int], severe: Bools) -> _Steps:
     service, flow, at, normal = lines.service, lines.flow, lines.at, lines.normal
     rank = at
     if incident.spans is not None:

@@ -11,6 +11,7 @@ from agents.rca import flows, metrics, traces
 from agents.rca.calibration import confidences
 from agents.rca.graph import Calls, below, calls
 from agents.rca.impact import impact
+from agents.rca.losses import losses
 from agents.rca.onset import onset
 from agents.rca.signals import Change, Incident
 from agents.rca.suspects import Ranked, Ranking, Sign
@@ -25,6 +26,8 @@ HALF_SHIFT = 1.0
 METRICS = 0.5  # the most that a shifted series says beside traces or logs, which tell symptom from cause better
 CALLEE_LATENCY = 0.7  # of a callee's latency shift, taken off its caller's
 OWN_LEFT = 0.15
+LOST_CALLEE = 0.3  # of a loss, that the callee itself explains: it may not be reached
+SHAPE = 0.7  # the most that a call which spans no longer show says: sampling and retries lose them too
 FRESH_S = 600.0
 CHANGE = 0.4
 
@@ -37,7 +40,12 @@ def rank(incident: Incident, parts: Collection[str] = PARTS) -> Ranking:
     graph = calls(incident) if "topology" in parts else {}
     signs: Signs = {}
     slow = _traces(incident, began, signs) if "traces" in parts else {}
+    if "traces" in parts:
+        _span_errors(incident, began, signs)
     explained = {service: _explained(graph, slow, service) for service in _names(incident)}
+    if "traces" in parts and (incident.lines is None or "logs" not in parts):
+        # Log lines tell the same steps, finer.
+        _shape(incident, began, explained, signs)
     deeper = False
     if "logs" in parts:
         deeper = _logs(incident, began, explained, signs)
@@ -106,6 +114,22 @@ def _traces(incident: Incident, began: float, signs: Signs) -> dict[str, float]:
     return weights
 
 
+def _span_errors(incident: Incident, began: float, signs: Signs) -> None:
+    found = traces.failures(incident, began)
+    if found is None or incident.spans is None:
+        return
+    for service, share in zip(incident.spans.services, found.tolist(), strict=True):
+        said = f"{share:.0%} of the new failing spans begin here"
+        _add(signs, service, Sign("traces", "failed spans", said, _saturate(share, HALF_TIME)))
+
+
+def _shape(incident: Incident, began: float, explained: Mapping[str, float], signs: Signs) -> None:
+    for service, (score, span, callee, usual, now) in traces.lost_calls(incident, began).items():
+        weight = SHAPE * _saturate(score**2, HALF_DEVIATION**2) * (1 - explained.get(service, 0.0))
+        said = f"{span} no longer calls {callee} ({usual:.0%} -> {now:.0%})"
+        _add(signs, service, Sign("traces", callee, said, weight))
+
+
 def _logs(incident: Incident, began: float, explained: Mapping[str, float], signs: Signs) -> bool:
     found = flows.deviations(incident, began)
     for service, one in found.items():
@@ -132,6 +156,13 @@ def _metrics(
         top = max((shift for (name, _), shift in best.items() if name == service), key=lambda shift: shift.strength)
         weight = most * _saturate(total, HALF_SHIFT) * (1 - explained.get(service, 0.0))
         _add(signs, service, Sign("metrics", top.metric, f"{top.before:.4g} -> {top.after:.4g}", weight))
+    for loss in losses(incident, graph, began):
+        said = f"{loss.callee} gets {loss.before:.3g} -> {loss.after:.3g} calls per call of its callers"
+        for caller in loss.callers:
+            weight = most * _saturate(loss.strength / len(loss.callers), HALF_SHIFT)
+            _add(signs, caller, Sign("metrics", loss.metric, said, weight))
+        weight = most * _saturate(LOST_CALLEE * loss.strength, HALF_SHIFT)
+        _add(signs, loss.callee, Sign("metrics", loss.metric, said, weight))
 
 
 def _change(change: Change, began: float, signs: Signs) -> None:

@@ -8,7 +8,7 @@ suffered in it, so that the onset inside the window needs no guess.
 import numpy as np
 
 from agents.rca.graph import Calls, below
-from agents.rca.metrics import Kind, kind_of
+from agents.rca.metrics import Kind, kind_of, measures, period
 from agents.rca.signals import Floats, Incident, Series
 
 CALLEE_SHARE = 0.75  # of what its worst callee adds, taken off a caller: part of it may be its own
@@ -19,7 +19,7 @@ def impact(incident: Incident, graph: Calls) -> dict[str, float]:
     hurting = _signal(incident, incident.hurts, kind_of(incident.hurts_metric))
     if hurting is None:
         return {}
-    kind = kind_of(hurting.metric)
+    kind = measures(hurting)
     felt = _added(incident, hurting, kind)
     total = float(felt.sum())
     if total <= 0:
@@ -45,14 +45,14 @@ def impact(incident: Incident, graph: Calls) -> dict[str, float]:
 
 def _signal(incident: Incident, service: str, kind: Kind) -> Series | None:
     """Return the service's series of *kind*, its mean before any percentile: means add up, percentiles do not."""
-    fitting = [one for one in incident.series if one.service == service and kind_of(one.metric) == kind]
+    fitting = [one for one in incident.series if one.service == service and measures(one) == kind]
     return min(fitting, key=lambda one: ("average" not in one.metric.lower(), one.metric), default=None)
 
 
 def _known(incident: Incident, one: Series) -> Floats:
     before = incident.normal.get((one.service, one.metric))
     if before is None:
-        before = one.values[one.times < incident.at - 300.0]
+        before = one.values[one.times <= incident.at - period(one)]
     return before[np.isfinite(before)]
 
 
@@ -72,4 +72,4 @@ def _added(incident: Incident, one: Series, kind: Kind) -> Floats:
 
 
 def _counts(one: Series) -> bool:
-    return kind_of(one.metric) == "traffic" and "request" in one.metric.lower()
+    return measures(one) == "traffic" and "request" in one.metric.lower()

@@ -8,30 +8,40 @@ earlier fault, or a series that spikes by nature, must not make every later spik
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import numpy as np
 
 from agents.rca.signals import Floats, Incident, Series
 
-Kind = Literal["latency", "good", "cpu", "memory", "traffic", "other"]
+Kind = Literal["latency", "errors", "good", "cpu", "memory", "waiting", "traffic", "bytes", "unknown", "ignored"]
 
-# Words in metric names, as exporters use them; the first that fits decides.
+# Words in metric names, as exporters use them; the first that fits decides. What a client or a node measures is about
+# somebody else.
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    ("other", re.compile(r"(?i)client|^node")),
-    ("latency", re.compile(r"(?i)latency|duration|response_?time|seconds")),
-    ("good", re.compile(r"(?i)availab|success")),
-    ("cpu", re.compile(r"(?i)cpu|throttl")),
-    ("memory", re.compile(r"(?i)mem")),
-    ("traffic", re.compile(r"(?i)request|workload|ops|rate|bytes")),
+    ("ignored", re.compile(r"(?i)client|^node|_(?:created|info|limits?|quota|spec)\b|timestamp")),
+    ("latency", re.compile(r"(?i)latency|duration|response_?time|elapsed|(?<!cpu)_(?:milli|micro)?seconds(?!_total)")),
+    ("good", re.compile(r"(?i)availab|success|ready\b|\bup\b")),
+    ("errors", re.compile(r"(?i)error|fail|exception|5xx|timeout|retr(?:y|ies)|reject|dropped|evict|restart|oom")),
+    ("cpu", re.compile(r"(?i)cpu|throttl|\bload\d*\b")),
+    ("memory", re.compile(r"(?i)mem|heap|rss|working_set")),
+    ("waiting", re.compile(r"(?i)queue|backlog|pending|in_?flight|\blag\b|_lag|waiting")),
+    ("bytes", re.compile(r"(?i)bytes|network|packets|syscall|_(?:rx|tx)_")),
+    ("traffic", re.compile(r"(?i)request|workload|ops|calls|invocation|throughput|rate|[rq]ps\b|hits|count")),
 )
 # What a rise of each kind is worth as a sign of the cause: a full CPU is the service's own, traffic follows its callers.
-WORTH: dict[Kind, float] = {"latency": 1.0, "good": 1.0, "cpu": 1.0, "memory": 0.3, "traffic": 0.0, "other": 0.0}
-HISTORY_S = 1800.0
-LAG_S = 20.0  # a scrape that ends this soon after the onset is mostly about the time before it
+WORTH: dict[Kind, float] = {
+    "latency": 1.0, "errors": 1.0, "good": 1.0, "cpu": 1.0, "waiting": 0.5, "unknown": 0.3, "memory": 0.3,
+    "traffic": 0.0, "bytes": 0.0, "ignored": 0.0,
+}  # fmt: skip
+HISTORY_S = 7200.0  # two hours: an earlier fault of half an hour stays the exception in them
+LAG = 1 / 3  # of the sampling period: a sample that ends this soon after the onset is mostly about the time before
 LARGEST = 1e30
 STANDS_OUT = 2.0  # scatters a rise must reach to count half
-FLOOR = {"latency": 0.005}  # seconds; a rise from 1 to 2 ms is nobody's incident
+FLOOR_S = 0.005  # a rise from 1 to 2 ms is nobody's incident
+_UNITS = ((re.compile(r"(?i)(?:_|\b|\()(?:ms|millis\w*)(?:_|\b|\))"), 1e3), (re.compile(r"(?i)(?:_|\b|\()(?:us|µs|micro\w*)(?:_|\b|\))"), 1e6),
+          (re.compile(r"(?i)(?:_|\b|\()(?:ns|nano\w*)(?:_|\b|\))"), 1e9))  # fmt: skip
+MOST_LOST = 3.0  # a call that is not made at all counts as one made 20 times more rarely
 
 
 @dataclass(frozen=True)
@@ -48,31 +58,42 @@ class Shift:
 
 def kind_of(metric: str) -> Kind:
     """Return what a metric measures, read from its name."""
-    return next((kind for kind, pattern in _KINDS if pattern.search(metric)), "other")
+    return next((kind for kind, pattern in _KINDS if pattern.search(metric)), "unknown")
+
+
+def measures(one: Series) -> Kind:
+    """Return what a series measures: what its caller said, else what its name says."""
+    return cast("Kind", one.kind) if one.kind in get_args(Kind) else kind_of(one.metric)
 
 
 def shifts(incident: Incident, onset: float) -> list[Shift]:
     """Return how every series moved after *onset*, strongest first; series without both sides are left out."""
     found = []
     for one in incident.series:
-        kind = kind_of(one.metric)
+        kind = measures(one)
         if WORTH[kind] == 0.0:
             continue
-        before, after = _two_sides(one, incident, onset)
+        before, after = two_sides(one, incident, onset)
         if before.size < 3 or after.size < 1:
             continue
         if kind == "good":
             before, after = -before, -after
-        found.append(_shift(one, kind, before, after))
-    return sorted((shift for shift in found if shift.strength > 0), key=lambda shift: -shift.strength)
+        found.append(shift(one, kind, before, after))
+    return sorted((one for one in found if one.strength > 0), key=lambda one: -one.strength)
 
 
-def _two_sides(one: Series, incident: Incident, onset: float) -> tuple[Floats, Floats]:
+def two_sides(one: Series, incident: Incident, onset: float) -> tuple[Floats, Floats]:
+    """Return the values before (or of a healthy period) and after *onset*."""
     before = incident.normal.get((one.service, one.metric))
     if before is None:
         before = one.values[(one.times < onset) & (one.times >= onset - HISTORY_S)]
-    after = one.values[(one.times >= onset + LAG_S) & (one.times <= incident.until)]
+    after = one.values[(one.times >= onset + LAG * period(one)) & (one.times <= incident.until)]
     return tidy(before), tidy(after)
+
+
+def period(one: Series) -> float:
+    """Return the usual seconds between two samples; 0 for fewer than two."""
+    return float(np.median(np.diff(one.times))) if one.times.size > 1 else 0.0
 
 
 def tidy(values: Floats) -> Floats:
@@ -80,7 +101,8 @@ def tidy(values: Floats) -> Floats:
     return np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
 
 
-def _shift(one: Series, kind: Kind, before: Floats, after: Floats) -> Shift:
+def shift(one: Series, kind: Kind, before: Floats, after: Floats) -> Shift:
+    """Return how far *after* rose above *before*; a series that is good when high is given with its sign turned."""
     low, middle, high = np.percentile(before, [10, 50, 90])
     # Half of what came after must be up: one high point is a spike.
     now = float(np.median(after))
@@ -89,9 +111,14 @@ def _shift(one: Series, kind: Kind, before: Floats, after: Floats) -> Shift:
         return Shift(one.service, one.metric, kind, float(middle), now, 0.0)
     scatter = max(high - middle, middle - low, 1e-12)
     standing = (rise / scatter / STANDS_OUT) ** 2
-    times = rise / (abs(middle) + FLOOR.get(kind, 0.01 * scatter + 1e-9))
+    floor = FLOOR_S * _unit(one.metric) if kind == "latency" else 0.01 * scatter + 1e-9
+    times = rise / (abs(middle) + floor)
     strength = WORTH[kind] * np.log1p(times) * standing / (1 + standing)
     return Shift(one.service, one.metric, kind, float(abs(middle)), float(abs(now)), float(strength))
+
+
+def _unit(metric: str) -> float:
+    return next((size for pattern, size in _UNITS if pattern.search(metric)), 1.0)
 
 
 def strongest(found: Sequence[Shift]) -> dict[tuple[str, Kind], Shift]:

@@ -1,49 +1,61 @@
 """When the trouble began, found in the data. Called by fuse.py.
 
 The alert or the ticket comes when somebody noticed; what is compared with what depends on the moment before that. It is
-found on the series that moved most, and moves the given time only where several agree.
+read off the series that moved most: since when have they been nearer to where they are now than to where they were?
 """
 
 import numpy as np
 
-from agents.rca.metrics import tidy
-from agents.rca.signals import Floats, Incident
+from agents.rca.metrics import HISTORY_S, WORTH, measures, period, shift, tidy
+from agents.rca.signals import Incident, Series
 
 EARLIEST_S = 600.0  # an alert waits for its window and its `for`: ten minutes cover common rules
-AGREE = 3  # series that must have begun together
-STEP = 6.0  # scatters between the level before and after that count as a step
+MOVED = 0.7  # strength of a shift that dates the onset: about twice the usual level, well out of the scatter
+VOTES = 5  # of the strongest series, the median counts
+AGREE = 2  # series it takes
+NOW = 3  # samples at the end that say where a series is now
 
 
 def onset(incident: Incident) -> float:
-    """Return the onset: the given time, or an earlier one at which at least three services' series stepped up for good.
+    """Return the onset: the given time, or an earlier one since when the series that moved most have been away for good.
 
-    A series counts only if it stays up until the given time: what came and went before is another incident.
+    A series counts only if it is away to the end: what came and went before is another incident. Never later than
+    given: alerts come late and not early, and slow series would drag a true time with them.
     """
     if incident.normal:
         return incident.at
-    began: dict[str, float] = {}
+    moved: list[tuple[float, float]] = []
     for one in incident.series:
-        fine = np.isfinite(one.values)
-        found = _step(one.times[fine], tidy(one.values), incident.at)
+        kind = measures(one)
+        if WORTH[kind] == 0.0:
+            continue
+        found = _since(one, incident)
         if found is not None:
-            began[one.service] = min(found, began.get(one.service, found))
-    if len(began) < AGREE:
+            moved.append(found)
+    moved.sort(key=lambda pair: -pair[0])
+    if len(moved) < AGREE:
         return incident.at
-    return float(np.median(sorted(began.values())[:AGREE]))
+    since = float(np.median([when for _strength, when in moved[:VOTES]]))
+    return min(since, incident.at)
 
 
-def _step(times: Floats, values: Floats, at: float) -> float | None:
-    """Return when *values* stepped away within ten minutes before *at* and stayed; None when they did not."""
-    old = values[times < at - EARLIEST_S]
-    late = (times >= at - EARLIEST_S) & (times < at)
-    after = values[times >= at]
-    if old.size < 8 or late.sum() < 2 or after.size < 2:
+def _since(one: Series, incident: Incident) -> tuple[float, float] | None:
+    """Return how strongly a series moved between ten minutes before the given time and the end, and since when."""
+    early = incident.at - EARLIEST_S
+    seen = np.isfinite(one.values) & (one.times <= incident.until) & (one.times >= early - HISTORY_S)
+    times, values = one.times[seen], tidy(one.values[seen])
+    old, late = values[times < early], values[times >= early]
+    if old.size < 8 or late.size < NOW:
         return None
-    middle = float(np.median(old))
-    scatter = float(np.ptp(np.percentile(old, [10, 90]))) + 0.05 * abs(middle) + 1e-9
-    away = (values[late] - middle) / scatter
-    if abs(float(np.median(after)) - middle) / scatter < STEP or abs(away[-1]) < STEP:
+    kind = measures(one)
+    sign = -1.0 if kind == "good" else 1.0
+    moved = shift(one, kind, sign * old, sign * late[-NOW:])
+    if moved.strength < MOVED:
         return None
-    calm = np.flatnonzero(np.abs(away) < STEP)
+    middle, now = float(np.median(old)), float(np.median(late[-NOW:]))
+    calm = np.flatnonzero((late - middle) / (now - middle) < 0.5)
     first = int(calm[-1]) + 1 if calm.size else 0
-    return float(times[late][first])
+    if first >= late.size:
+        return None
+    # A sample speaks of the time since the one before it.
+    return moved.strength, float(times[times >= early][first] - period(one) / 2)

@@ -17,12 +17,16 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one service over time; *times* ascend, *values* may hold NaN where nothing was measured."""
+    """One metric of one service over time; *times* ascend, *values* may hold NaN where nothing was measured.
+
+    *kind* says what it measures (metrics.Kind) where the caller knows; "" reads it from the metric's name.
+    """
 
     service: str
     metric: str
     times: Floats
     values: Floats
+    kind: str = ""
 
 
 @dataclass(frozen=True)

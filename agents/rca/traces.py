@@ -13,6 +13,10 @@ from agents.rca.signals import Bools, Floats, Incident, Ints, Spans
 
 CALLER_SHARE = 0.6  # of a slow edge, that the caller's own network may explain; below 1, for a callee is slow to all
 NOISE = 3.0  # standard errors of the normal excess that are taken off before a sum counts
+FEW_FAILED = 3.0  # failed spans that may be chance
+SPREAD = 0.1  # a share differs between minutes by more than chance: between-minute variance / p(1-p)
+TELLING = 2.0  # standard deviations below which a lost call is not reported
+CUT_S = 2.0  # spans that begin this close to the end may have children that were not recorded
 EDGE_PAIRS = 64  # client spans beside one leaf that are looked at
 
 
@@ -111,3 +115,59 @@ def _above(own: Floats, normal: Bools, broken: Bools) -> float:
     usual = np.maximum(before - middle, 0.0)
     over = np.maximum(after - middle, 0.0).sum() - after.size * usual.mean()
     return float(over - NOISE * np.sqrt(after.size) * usual.std())
+
+
+def failures(incident: Incident, onset: float) -> Floats | None:
+    """Return each service's share (0..1) of the failing spans that came with the incident; None when none did.
+
+    A failed span counts where the error began: with no failed child. What failed before is taken off by its rate, and what
+    chance alone would bring damps the shares.
+    """
+    spans = incident.spans
+    if spans is None or not spans.failed.any():
+        return None
+    normal, broken = sides(spans.normal, spans.start, onset, incident.until)
+    size = spans.failed.size
+    passed_on = np.bincount(spans.parent[spans.failed & (spans.parent >= 0)], minlength=size) > 0
+    origin = spans.failed & ~passed_on
+    count = len(spans.services)
+    seen_before, seen_now = (np.bincount(spans.service[side], minlength=count) for side in (normal, broken))
+    before, now = (np.bincount(spans.service[side & origin], minlength=count) for side in (normal, broken))
+    expected = seen_now * before / np.maximum(seen_before, 1)
+    more = np.maximum(now - expected - NOISE * np.sqrt(expected), 0.0)
+    total = float(more.sum())
+    return more / (total + FEW_FAILED) if total > 0 else None
+
+
+def lost_calls(incident: Incident, onset: float) -> dict[str, tuple[float, str, str, float, float]]:
+    """Return per service the call that its spans make more rarely than before: deviations, span, callee, shares.
+
+    Of the spans of one operation the share that has a child of another is compared, as flows.py does with lines.
+    """
+    spans = incident.spans
+    if spans is None:
+        return {}
+    normal, broken = sides(spans.normal, spans.start, onset, incident.until - CUT_S)
+    kinds = len(spans.operations)
+    key = spans.service * kinds + spans.operation
+    keys, code = np.unique(key, return_inverse=True)
+    has = np.flatnonzero(spans.parent >= 0)
+    pairs = np.unique(spans.parent[has] * keys.size + code[has])
+    parent, child = pairs // keys.size, pairs % keys.size
+    edge, which = np.unique(code[parent] * keys.size + child, return_inverse=True)
+    all_before, all_after = (
+        np.bincount(code[side], minlength=keys.size)[edge // keys.size] for side in (normal, broken)
+    )
+    before, after = (np.bincount(which[side[parent]], minlength=edge.size) for side in (normal, broken))
+    usual, now = (before + 0.5) / (all_before + 1), after / np.maximum(all_after, 1)
+    chance = usual * (1 - usual) * (1 / np.maximum(all_after, 1) + 1 / (all_before + 1) + SPREAD)
+    score = np.where((all_before > 0) & (all_after > 0), (usual - now) / np.sqrt(chance), 0.0)
+    found: dict[str, tuple[float, str, str, float, float]] = {}
+    for row in np.flatnonzero(score > TELLING).tolist():
+        above, below = divmod(int(edge[row]), keys.size)
+        caller, callee = int(keys[above]), int(keys[below])
+        service = spans.services[caller // kinds]
+        if score[row] > found.get(service, (0.0,))[0]:
+            names = spans.operations[caller % kinds], spans.operations[callee % kinds]
+            found[service] = (float(score[row]), *names, float(usual[row]), float(now[row]))
+    return found

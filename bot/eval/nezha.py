@@ -18,7 +18,7 @@ from agents.rca.signals import Floats, Incident, Lines, Series, Spans
 from bot.eval.cases import Case, DatasetError, rows
 
 WINDOW = 180.0  # the task looks at three minutes from the injection on
-HISTORY = 1800.0
+HISTORY = 7200.0  # what the ranking looks back; the baselines take their own 30 minutes of it
 RECENT = 600.0  # logs and traces: what is recorded up to ten minutes before counts as before
 _MINUTE = re.compile(r"^(\d\d)_(\d\d)_")
 _POD = re.compile(r"-[0-9a-f]{6,10}-[a-z0-9]{5}$")

@@ -1,13 +1,15 @@
 """Reads PetShop: 5-minute metrics of AWS services as wide CSV tables, a call graph, and issues with target.json.
 
 Called by read.py. A set is a folder with graph.csv (rows call columns) and `*/issue_*/` (metrics.csv, target.json);
-`noissue/metrics.csv` is a healthy period recorded on other days and is missing for one traffic pattern.
+`noissue/metrics.csv` is a healthy period recorded on other days; where it is missing, what the issues hold from before
+they began takes its place.
 """
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from agents.rca.signals import Floats, Incident, Series
 from bot.eval.cases import Case, DatasetError
 
 HEADER = 4  # microservice, metric, statistic, unix_timestamp
+Table = dict[tuple[str, str], tuple[Floats, Floats]]
 UNTIL = 1800.0  # an issue lasts less than half an hour
 
 
@@ -26,39 +29,59 @@ def is_set(folder: Path) -> bool:
 def read_set(folder: Path) -> list[Case]:
     """Read every issue of one traffic pattern; raises DatasetError when a file is not as the format says."""
     healthy = folder / "noissue" / "metrics.csv"
-    normal = {key: values for key, (_times, values) in read_table(healthy).items()} if healthy.exists() else {}
+    found = [(path.parent, *_target(path), read_table(path.parent / "metrics.csv")) for path in _issues(folder)]
+    if healthy.exists():
+        normal = {key: values for key, (_times, values) in read_table(healthy).items()}
+    else:
+        normal = leads([(at, table) for _path, _said, at, table in found])
     calls = read_graph(folder / "graph.csv")
-    return [_case(path.parent, normal, calls) for path in sorted(folder.glob("*/issue_*/target.json"))]
+    return [_case(path, said, at, table, normal, calls) for path, said, at, table in found]
 
 
-def _case(folder: Path, normal: Mapping[tuple[str, str], Floats], calls: frozenset[tuple[str, str]]) -> Case:
+def _issues(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/issue_*/target.json"), key=lambda path: (path.parts[-3], len(path.parts[-2]), path))
+
+
+def leads(found: Sequence[tuple[float, Table]]) -> dict[tuple[str, str], Floats]:
+    """Pool what every issue's recording holds from before its issue: the healthy period of a set that has none.
+
+    An issue's own table holds two such moments, too few to call a level. The answers of the issues are not used.
+    """
+    pooled: dict[tuple[str, str], list[Floats]] = {}
+    for at, table in found:
+        for key, (times, values) in table.items():
+            pooled.setdefault(key, []).append(values[times <= at - (times[1] - times[0] if times.size > 1 else 0.0)])
+    return {key: np.concatenate(parts) for key, parts in pooled.items()}
+
+
+def _target(path: Path) -> tuple[dict[str, Any], float]:
     try:
-        said = json.loads((folder / "target.json").read_text())
-        target, culprit = said["target"], str(said["root_cause"]["node"])
-        at = float(target["timestamp"])
+        said = json.loads(path.read_text())
+        _ = said["target"]["node"], said["target"]["metric"], said["root_cause"]["node"]
+        return said, float(said["target"]["timestamp"])
     except (ValueError, KeyError, TypeError) as wrong:
-        raise DatasetError(f"{folder}/target.json: {wrong!r}") from wrong
-    table = read_table(folder / "metrics.csv")
-    series = tuple(Series(service, metric, times, values) for (service, metric), (times, values) in table.items())
+        raise DatasetError(f"{path}: {wrong!r}") from wrong
+
+
+def _case(
+    folder: Path, said: dict[str, Any], at: float, table: Table, normal: Mapping[tuple[str, str], Floats],
+    calls: frozenset[tuple[str, str]],
+) -> Case:  # fmt: skip
+    target = said["target"]
     incident = Incident(
         at=at,
         until=at + UNTIL,
-        series=series,
+        series=tuple(Series(service, metric, times, values) for (service, metric), (times, values) in table.items()),
         normal=normal,
         calls=calls,
         hurts=str(target["node"]),
         hurts_metric=str(target["metric"]),
     )
-    return Case(
-        f"{folder.parent.name}/{folder.name}",
-        f"petshop-{folder.parents[1].name}",
-        culprit,
-        str(target["metric"]),
-        incident,
-    )
+    name, set_ = f"{folder.parent.name}/{folder.name}", f"petshop-{folder.parents[1].name}"
+    return Case(name, set_, str(said["root_cause"]["node"]), str(target["metric"]), incident)
 
 
-def read_table(path: Path) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+def read_table(path: Path) -> Table:
     """Read a wide table: (service, "metric statistic") to times and values, NaN where a cell is empty."""
     with path.open(newline="", encoding="utf-8") as file:
         table = list(csv.reader(file))

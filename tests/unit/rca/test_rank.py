@@ -1,5 +1,7 @@
 """The ranking over small made incidents: each part alone names the culprit, and nothing breaks where a part is missing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -153,12 +155,79 @@ def test_nothing_known_is_nobody_suspected() -> None:
     assert rank(Incident(at=AT, until=AT + 180)).suspects == ()
 
 
-def test_an_earlier_onset_is_found_where_services_agree() -> None:
-    moved = []
-    for number in range(4):
-        one = series(f"s{number}", "latency_p50", 1.0, 9.0, number)
-        moved.append(Series(one.service, one.metric, one.times, np.where(one.times >= AT - 180, 9.0, one.values)))
-    assert rank(Incident(at=AT, until=AT + 180, series=tuple(moved))).onset == AT - 180
+def late(*services: str, minutes: int) -> Incident:
+    """Make series that are up for *minutes* when somebody notices."""
+    told = [Series(one.service, one.metric, one.times - 60.0 * minutes, one.values) for name in services
+            for one in (series(name, "latency_p99", 0.1, 0.9), series(name, "cpu_usage", 1.0, 5.0))]  # fmt: skip
+    return Incident(at=AT, until=AT + 180, series=tuple(told))
+
+
+def test_a_late_alert_is_dated_by_the_series_that_moved_most() -> None:
+    assert rank(late("cart", minutes=2)).onset == pytest.approx(AT - 120, abs=60)
+    assert rank(late("cart", minutes=0)).onset == pytest.approx(AT, abs=30)
+
+
+def test_one_series_alone_does_not_move_the_onset() -> None:
+    alone = Incident(at=AT, until=AT + 180, series=late("cart", minutes=2).series[:1])
+    assert rank(alone).onset == AT
+
+
+def test_a_callee_that_is_no_longer_called_accuses_its_caller() -> None:
+    moved = (
+        series("front", "requests", 10, 10), series("mail", "requests", 3, 0.1, 1), series("cart", "requests", 6, 6, 2),
+    )  # fmt: skip
+    calls = frozenset({("front", "mail"), ("front", "cart")})
+    found = rank(Incident(at=AT, until=AT + 180, series=moved, calls=calls))
+    assert [one.service for one in found.suspects] == ["front", "mail"]
+    half = tuple(series(name, "requests", 10, 2, number) for number, name in enumerate(("front", "mail", "cart")))
+    fewer = rank(Incident(at=AT, until=AT + 180, series=half, calls=calls)).suspects
+    assert all(one.score < 0.05 for one in fewer)
+
+
+def test_failing_spans_accuse_where_the_error_begins() -> None:
+    rows = [row for n in range(20) for row in (
+        ("front", "/", -1, AT + (n - 10) * 5 + 1, 0.1), ("shop", "/sell", 2 * n, AT + (n - 10) * 5 + 1, 0.05),
+    )]  # fmt: skip
+    made = replace(spans(rows, 20), failed=np.arange(40) >= 20)
+    (found,) = rank(Incident(at=AT, until=AT + 180, spans=made)).suspects
+    assert (found.service, found.signs[0].what) == ("shop", "failed spans")
+    always = replace(made, failed=np.ones(40, dtype=bool))
+    assert rank(Incident(at=AT, until=AT + 180, spans=always)).suspects == ()
+
+
+def test_a_call_that_spans_no_longer_show_accuses_its_caller() -> None:
+    rows: list[tuple[str, str, int, float, float]] = []
+    for number in range(40):
+        start = AT + (number - 20) * 5 + 1
+        rows.append(("front", "/buy", -1, start, 0.1 if number < 20 else 0.05))
+        if number < 20:
+            rows.append(("mail", "send", len(rows) - 1, start, 0.05))
+    found = rank(Incident(at=AT, until=AT + 180, spans=spans(rows, 40))).suspects
+    assert found[0].service == "front"
+    assert "no longer calls send" in found[0].signs[0].said
+
+
+@pytest.mark.parametrize(("broken", "named"), [("ERROR cannot read row {n}", True), ("INFO Store#11 done", False)])
+def test_lines_that_name_no_request_are_counted(broken: str, named: bool) -> None:
+    loose = lines(broken)
+    told = replace(loose, flow=np.full(loose.flow.size, -1))
+    found = flows.deviations(Incident(at=AT, until=AT + 300, lines=told), AT)
+    assert bool(found) is named
+
+
+def test_names_do_not_decide() -> None:
+    moved = [series("cart", "latency_p99", 0.1, 0.9), series("cart", "cpu", 1.0, 5.0), series("mail", "cpu", 1.0, 1.1)]
+    known = rank(Incident(at=AT, until=AT + 180, series=tuple(moved)))
+    names = {"cart": "x1", "mail": "q9"}
+    other = rank(
+        Incident(at=AT, until=AT + 180, series=tuple(replace(one, service=names[one.service]) for one in moved))
+    )
+    assert [names[one.service] for one in known.suspects] == [one.service for one in other.suspects]
+    told = [
+        replace(one, metric=f"m{i}", kind="cpu" if "cpu" in one.metric else "latency") for i, one in enumerate(moved)
+    ]
+    said = rank(Incident(at=AT, until=AT + 180, series=tuple(told)))
+    assert [(one.service, one.score) for one in said.suspects] == [(one.service, one.score) for one in known.suspects]
 
 
 @given(st.lists(st.floats(0, 1), max_size=20))
