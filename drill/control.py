@@ -63,6 +63,8 @@ def state(world: World) -> dict[str, Any]:
     services = []
     for deployment in world.cluster.store.list(kinds.DEPLOYMENTS):
         name, status = deployment["metadata"]["name"], deployment.get("status", {})
+        if name not in world.cluster.catalogue.services:
+            continue
         flow = world.traffic.flows.get(name)
         services.append(
             {

@@ -24,6 +24,7 @@ from drill.logs.store import LogStore
 from drill.metrics import rules
 from drill.metrics.alertmanager import Alertmanager
 from drill.metrics.alertmanager_api import AlertmanagerApi
+from drill.metrics.circumstances import Outside
 from drill.metrics.exporter import Exporter
 from drill.metrics.prometheus_api import PrometheusApi
 from drill.metrics.series import KEEP_S, Storage
@@ -49,11 +50,12 @@ class World:
         self.clock, self.tokens = clock, tokens
         self.logs, self.storage, self.rules = LogStore(), Storage(), rules.load()
         self.cluster = Cluster(catalogue.load(), clock, random.Random(seed), self._container_line)
-        self.traffic = Traffic(self.cluster, self.logs, seed)
+        outside = Outside()
+        self.traffic = Traffic(self.cluster, self.logs, seed, outside)
         self.traces = TraceStore(seed)
         self._exporter = Exporter(self.cluster, self.traffic, self.storage)
         self.alertmanager = Alertmanager(clock, webhook_url)
-        self.drills = Drills(self.cluster, self.rules, clock)
+        self.drills = Drills(self.cluster, self.rules, clock, outside)
         self.kubernetes = KubernetesApi(self.cluster.store, Identities(tokens), self._pod_log, self.cluster.step)
         self._prometheus_url = ""
         self._scraped = self._trimmed = 0.0
@@ -171,7 +173,7 @@ class World:
         self.cluster.step()
 
     def reset(self) -> None:
-        """Bring every Deployment back to its baseline."""
+        """Bring everything back to its baseline."""
         self.drills.reset()
         self.cluster.step()
 

@@ -61,6 +61,7 @@ def deployment(service: Service, tag: str = "") -> Obj:
         "resources": {"requests": dict(service.requests), "limits": dict(service.limits)},
         "readinessProbe": {"httpGet": {"path": "/ready", "port": "http", "scheme": "HTTP"}, "periodSeconds": 2},
     }
+    pod: Obj = {"containers": [container]} | _mounted(service, container)
     return {
         "metadata": {
             "name": service.name,
@@ -72,9 +73,24 @@ def deployment(service: Service, tag: str = "") -> Obj:
             "replicas": service.replicas,
             "selector": {"matchLabels": {"app": service.name}},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": dict(service.rolling)},
-            "template": {"metadata": {"labels": dict(labels)}, "spec": {"containers": [container]}},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
         },
     }
+
+
+def _mounted(service: Service, container: Obj) -> Obj:
+    """Mount what the program reads and writes; return the pod's volumes."""
+    volumes, mounts = [], []
+    if service.setting:
+        volumes.append({"name": "settings", "configMap": {"name": service.setting.configmap}})
+        mounts.append({"name": "settings", "mountPath": "/etc/settings", "readOnly": True})
+    if service.disk:
+        volumes.append({"name": "data", "persistentVolumeClaim": {"claimName": service.disk.claim}})
+        mounts.append({"name": "data", "mountPath": service.disk.path})
+    if not volumes:
+        return {}
+    container["volumeMounts"] = mounts
+    return {"volumes": volumes}
 
 
 def service(of: Service, number: int) -> Obj:

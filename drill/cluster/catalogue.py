@@ -4,13 +4,16 @@ The kubelet stand-in asks it whether an image exists and how much memory its pro
 often a version fails and how slow it is. Nothing here knows about scenarios: they only change the cluster.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from drill.cluster.objects import Obj
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Behaviour:
     """One version of one program: latency in ms (median, log-normal sigma), memory in MiB, CPU in ms per request.
 
     *wait_ms*: what a request waits before the program's own clock begins; callers and traces see it, its metrics do not.
+    *cpu_cores*: what it burns besides requests. *accepts*: values its arguments may have; with another it ends with code 2.
     """
 
     program: str
@@ -43,15 +47,50 @@ class Behaviour:
     exit_code: int = 1
     exit_lines: tuple[str, ...] = ()
     unready: bool = False
+    ready_paths: tuple[str, ...] = ("/ready",)
+    cpu_cores: float = 0.004
+    accepts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Call:
-    """Requests to a peer: how many per own request, and the share of failures that fail the own request."""
+    """Requests to a peer: how many per own request, and the share of failures that fail the own request.
+
+    *buys*: only those who buy come here, not the further visitors of a busy day.
+    """
 
     peer: str
     per_request: float
     required: float
+    buys: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A ConfigMap key that the program reads as it changes; a value that is not *good* brings the fault."""
+
+    configmap: str
+    key: str
+    good: tuple[str, ...]
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A claim that the program writes to at *path*; a full volume brings the fault."""
+
+    claim: str
+    path: str
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A queue that the program empties, *per_s* messages a pod; requests to *feeds* fill it, one message each."""
+
+    queue: str
+    per_s: float
+    feeds: str
 
 
 @dataclass(frozen=True)
@@ -74,18 +113,21 @@ class Service:
     annotations: dict[str, str]
     history: tuple[str, ...]
     log_format: str
+    setting: Setting | None = None
+    disk: Disk | None = None
+    consumes: Consumer | None = None
 
 
 class Catalogue:
     """All practice services, callers before callees."""
 
-    def __init__(self, services: dict[str, Service]) -> None:
+    def __init__(self, services: dict[str, Service], programs: dict[str, Behaviour] | None = None) -> None:
         self.services = services
         self._images = {
             f"{service.repository}:{tag}": version
             for service in services.values()
             for tag, version in service.versions.items()
-        }
+        } | (programs or {})
 
     def behaviour(self, image: str) -> Behaviour | None:
         """How that image runs; None when no registry has it."""
@@ -96,7 +138,15 @@ def load() -> Catalogue:
     """Read the services that ship with the drill."""
     text = resources.files("drill.cluster").joinpath("services.yaml").read_text()
     raw: dict[str, Any] = yaml.safe_load(text)
-    return Catalogue({name: _service(name, raw["namespace"], body) for name, body in raw["services"].items()})
+    services = {name: _service(name, raw["namespace"], body) for name, body in raw["services"].items()}
+    return Catalogue(services, dict(_programs(raw.get("programs", {}))))
+
+
+def _programs(raw: dict[str, Any]) -> Iterator[tuple[str, Behaviour]]:
+    """Return what runs besides the services: (image, how it runs)."""
+    for name, body in raw.items():
+        for tag, own in body["versions"].items():
+            yield f"{body['image']}:{tag}", _behaviour(name, str(tag), body.get("behaviour", {}) | (own or {}))
 
 
 def _service(name: str, namespace: str, body: dict[str, Any]) -> Service:
@@ -119,10 +169,22 @@ def _service(name: str, namespace: str, body: dict[str, Any]) -> Service:
         annotations=body.get("annotations", {}),
         history=tuple(body.get("history", ())),
         log_format=body.get("log_format", "json"),
+        setting=_with_fault(Setting, body.get("setting")),
+        disk=_with_fault(Disk, body.get("disk")),
+        consumes=Consumer(**body["consumes"]) if "consumes" in body else None,
     )
+
+
+def _with_fault(make: Callable[..., _T], body: dict[str, Any] | None) -> _T | None:
+    if body is None:
+        return None
+    good = {"good": tuple(map(str, body["good"]))} if "good" in body else {}
+    return make(**(body | good | {"fault": Fault(**body["fault"])}))
 
 
 def _behaviour(name: str, tag: str, body: dict[str, Any]) -> Behaviour:
     faults = tuple(Fault(**fault) for fault in body.get("faults", ()))
     lines = tuple(body.get("exit_lines", ()))
-    return Behaviour(program=name, tag=tag, **(body | {"faults": faults, "exit_lines": lines}))
+    accepts = {flag: tuple(map(str, values)) for flag, values in body.get("accepts", {}).items()}
+    own = {"faults": faults, "exit_lines": lines, "accepts": accepts}
+    return Behaviour(program=name, tag=tag, **(body | own))

@@ -2,16 +2,20 @@
 
 import random
 
-from drill.cluster import baseline, defaults, kinds
+from drill.cluster import baseline, defaults, kinds, platform, quota
+from drill.cluster.autoscaler import Autoscaler
 from drill.cluster.catalogue import Catalogue
+from drill.cluster.certificates import Certificates
 from drill.cluster.container import Sink
 from drill.cluster.deployments import Deployments
 from drill.cluster.endpoints import EndpointsController
 from drill.cluster.events import Recorder
+from drill.cluster.jobs import Jobs
 from drill.cluster.kubelet import Kubelet
 from drill.cluster.objects import Obj
 from drill.cluster.replicasets import ReplicaSets
 from drill.cluster.store import Store
+from drill.cluster.volumes import Volumes
 from drill.timeline import Clock
 
 _BY_PLURAL = {kind.plural: kind for kind in kinds.KINDS}
@@ -29,6 +33,10 @@ class Cluster:
         self._deployments = Deployments(self.store, self.events)
         self._replica_sets = ReplicaSets(self.store, self.events)
         self._endpoints = EndpointsController(self.store)
+        self.volumes = Volumes(self.store, self.events)
+        self.certificates = Certificates(self.store, self.events)
+        self.jobs = Jobs(self.store, self.events)
+        self.autoscaler = Autoscaler(self.store, self.events)
         self._settled = -1
         self._expire_at = 0.0
 
@@ -45,10 +53,16 @@ class Cluster:
             kind = _BY_PLURAL[plural]
             defaults.apply(kind, obj)
             self.store.create(kind, obj)
+        platform.create(self.store)
 
     def step(self) -> None:
-        """Let the kubelet and the controllers act on what is due now; controllers rest while nothing changes."""
+        """Let the kubelet and the controllers act on what is due now; most controllers rest while nothing changes."""
         self.kubelet.step()
+        self.jobs.reconcile()
+        self.autoscaler.reconcile()
+        self.certificates.reconcile()
+        if self._replica_sets.waiting:
+            self._settled = -1  # a refused pod is asked for again
         for _ in range(4):  # one controller's write is the next one's input
             if self.store.version == self._settled:
                 break
@@ -56,12 +70,19 @@ class Cluster:
             self._deployments.reconcile()
             self._replica_sets.reconcile()
             self._endpoints.reconcile()
+            self.volumes.reconcile()
+            quota.reconcile(self.store)
             if self.store.version == before:
                 self._settled = before
         if self.clock() >= self._expire_at:
             self._expire_at = self.clock() + _EXPIRE_EVERY_S
             self.events.expire()
             self._settled = -1  # also looks at deadlines that pass without any change
+
+    def names_resolve(self) -> bool:
+        """Whether the cluster's DNS has a pod that answers."""
+        found = self.store.find(kinds.ENDPOINTS, "kube-system", "kube-dns")
+        return found is None or any(subset.get("addresses") for subset in found["subsets"])
 
     def ready_pods(self, service: str, namespace: str) -> list[Obj]:
         """Return the pods a Service sends requests to."""

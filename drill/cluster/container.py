@@ -27,7 +27,7 @@ class Container:
         self.spec, self.name, self.image = spec, str(spec["name"]), str(spec["image"])
         self.behaviour: Behaviour | None = catalogue.behaviour(self.image)
         self.restarts = self.starts = 0
-        self.running = self.ready = False
+        self.running = self.ready = self.over = False
         self.started_at = 0.0
         self.instance = 0
         self._sink, self._rng = sink, rng
@@ -47,7 +47,7 @@ class Container:
         now = store.clock()
         if self.running:
             return self._watch(pod, store, events, now)
-        if self._phase == "stopped" or now < self._due:
+        if self._phase in ("stopped", "over") or now < self._due:
             return self._phase == "pull" and self._pulls == 0 and self._announce(pod, events)
         problem = self._config_problem(pod, store)
         if problem:
@@ -76,12 +76,14 @@ class Container:
         """Return the containerStatus."""
         if self.running:
             state: Obj = {"running": {"startedAt": iso(self.started_at)}}
+        elif self.over:
+            state = {"terminated": dict(self._last)}
         else:
             state = {"waiting": dict(self._waiting)}
         return {
             "name": self.name,
             "state": state,
-            "lastState": {"terminated": dict(self._last)} if self._last else {},
+            "lastState": {"terminated": dict(self._last)} if self._last and not self.over else {},
             "ready": self.ready,
             "restartCount": self.restarts,
             "image": self.image,
@@ -98,7 +100,7 @@ class Container:
     @property
     def waiting_reason(self) -> str:
         """Why it does not run, or ""."""
-        return "" if self.running or self._phase == "stopped" else str(self._waiting["reason"])
+        return "" if self.running or self._phase in ("stopped", "over") else str(self._waiting["reason"])
 
     def _announce(self, pod: Obj, events: Recorder) -> bool:
         self._pulls = 1
@@ -128,16 +130,43 @@ class Container:
             self._out_of_memory(pod, store, events)
             return self._ended(pod, events, "OOMKilled", 137, now)
         if behaviour.exit_after_s is not None and age >= behaviour.exit_after_s:
-            for line in behaviour.exit_lines:
-                self._sink(pod, self.name, "error", line)
-            return self._ended(pod, events, "Error", behaviour.exit_code, now)
-        if not self.ready and not behaviour.unready and age >= behaviour.startup_s * self._jitter:
+            return self._exit(pod, events, behaviour, now)
+        return self._probe(pod, events, behaviour, now)
+
+    def _exit(self, pod: Obj, events: Recorder, behaviour: Behaviour, now: float) -> bool:
+        for line in behaviour.exit_lines:
+            self._sink(pod, self.name, "error", line)
+        wrong = self._wrong_argument(behaviour)
+        if wrong:
+            self._sink(pod, self.name, "error", wrong)
+        elif not behaviour.exit_code:
+            self._sink(pod, self.name, "info", "done")
+        code = 2 if wrong else behaviour.exit_code
+        return self._ended(pod, events, "Error" if code else "Completed", code, now)
+
+    def _wrong_argument(self, behaviour: Behaviour) -> str:
+        """Return what the program says about an argument that it does not accept, or ""."""
+        for argument in self.spec.get("args") or ():
+            flag, _, value = str(argument).partition("=")
+            if flag in behaviour.accepts and value not in behaviour.accepts[flag]:
+                return f'invalid argument {flag}: unknown value "{value}", want one of {", ".join(behaviour.accepts[flag])}'
+        return ""
+
+    def _probe(self, pod: Obj, events: Recorder, behaviour: Behaviour, now: float) -> bool:
+        """Ask the readiness probe when it is due; a container without one is ready once it has started."""
+        probe = self.spec.get("readinessProbe") or {}
+        path = (probe.get("httpGet") or {}).get("path", "/ready")
+        served = path in behaviour.ready_paths
+        if served and not behaviour.unready:
+            if self.ready or now - self.started_at < behaviour.startup_s * self._jitter:
+                return False
             self.ready = True
-            self._sink(pod, self.name, "info", "listening on :8080")
+            if probe:
+                self._sink(pod, self.name, "info", "listening on :8080")
             return True
-        if behaviour.unready and age > 2 and int(age) % 5 == 0 and now >= self._due:
-            self._due = now + 5
-            line = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+        if now - self.started_at > behaviour.startup_s and now >= self._due:
+            self._due = now + float(probe.get("periodSeconds", 5))
+            line = f"Readiness probe failed: HTTP probe failed with statuscode: {503 if served else 404}"
             events.record(pod, "Unhealthy", line, by="kubelet", warning=True)
         return False
 
@@ -162,6 +191,10 @@ class Container:
             "containerID": self._id,
         }
         self.running = self.ready = False
+        policy = pod["spec"].get("restartPolicy", "Always")
+        if policy == "Never" or (policy == "OnFailure" and code == 0):
+            self.over, self._phase = True, "over"
+            return True
         self._phase, self.crashed_at = "restart", now
         wait = _FIRST_RESTART_S if not self.restarts else min(_BACKOFF_S * 2 ** (self.restarts - 1), _BACKOFF_MAX_S)
         self.restarts += 1

@@ -32,8 +32,14 @@ def status_of(deployment: Obj, sets: list[Obj], new: Obj | None, now: float, *, 
         )
     ]
     progress = _progress(deployment, new, counts, old, now, made=made)
-    status["conditions"] = [*conditions, progress] if progress else conditions
+    refused = condition(new, "ReplicaFailure") if new else None
+    status["conditions"] = [*conditions, *([progress] if progress else []), *([_failure(refused)] if refused else [])]
     return status
+
+
+def _failure(refused: Obj) -> Obj:
+    """Return the replica set's own condition as the Deployment repeats it."""
+    return clone(refused) | {"lastUpdateTime": refused["lastTransitionTime"]}
 
 
 def _sum(sets: list[Obj], key: str) -> int:

@@ -27,12 +27,13 @@ CLASSES = Kind(
     "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False, short=("sc",), subresources=()
 )
 INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", short=("ing",))
+CERTIFICATES = Kind("cert-manager.io", "v1", "certificates", "Certificate", short=("cert",))
 NETPOLS = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", short=("netpol",), subresources=())
 
 KINDS: tuple[Kind, ...] = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIGMAPS, SECRETS, SERVICEACCOUNTS, CLAIMS, VOLUMES,
     QUOTAS, LIMITRANGES, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, HPAS, JOBS, CRONJOBS, PDBS, INGRESSES,
-    NETPOLS, CLASSES,
+    NETPOLS, CLASSES, CERTIFICATES,
 )  # fmt: skip
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 REVIEWS = {"authentication.k8s.io": "selfsubjectreviews", "authorization.k8s.io": "selfsubjectaccessreviews"}

@@ -114,9 +114,8 @@ class Kubelet:
                 if value == "False":
                     known |= {"reason": "ContainersNotReady", "message": f"containers with unready status: {waiting}"}
             conditions.append(known)
-        started = any(container.starts for container in containers)
         fresh["status"] |= {
-            "phase": "Running" if started else "Pending",
+            "phase": _phase(containers),
             "conditions": conditions,
             "containerStatuses": [container.status() for container in containers],
         }
@@ -133,3 +132,9 @@ class Kubelet:
                 container.stop()
         elif now - self._stopping[uid] >= _STOP_S:
             self._store.delete(kinds.PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
+def _phase(containers: list[Container]) -> str:
+    if all(container.over for container in containers):
+        return "Failed" if any(container.last_reason != "Completed" for container in containers) else "Succeeded"
+    return "Running" if any(container.starts for container in containers) else "Pending"

@@ -2,7 +2,9 @@
 
 from collections import Counter
 
-from drill.cluster.objects import Obj, quantity
+from drill.cluster.objects import Obj, matches_labels, quantity
+
+_APART = "node(s) didn't match pod affinity rules"
 
 
 def why_unschedulable(pod: Obj, nodes: list[Obj], pods: list[Obj]) -> tuple[Obj | None, str]:
@@ -12,8 +14,9 @@ def why_unschedulable(pod: Obj, nodes: list[Obj], pods: list[Obj]) -> tuple[Obj 
     need = _requests(pod)
     for node in nodes:
         name = node["metadata"]["name"]
-        used = [_requests(each) for each in pods if each["spec"].get("nodeName") == name]
-        why = _refusal(pod, node, need, used)
+        here = [each for each in pods if each["spec"].get("nodeName") == name]
+        used = [_requests(each) for each in here if each["status"].get("phase") not in ("Succeeded", "Failed")]
+        why = _refusal(pod, node, need, used) or ("" if _beside(pod, here) else _APART)
         if why:
             reasons[why] += 1
         else:
@@ -22,6 +25,20 @@ def why_unschedulable(pod: Obj, nodes: list[Obj], pods: list[Obj]) -> tuple[Obj 
         return min(fitting)[2], ""
     parts = ", ".join(f"{count} {why}" for why, count in sorted(reasons.items()))
     return None, f"0/{len(nodes)} nodes are available: {parts}."
+
+
+def _beside(pod: Obj, here: list[Obj]) -> bool:
+    """Whether the node has the pods that required pod affinity asks for (topology: the node)."""
+    affinity = (pod["spec"].get("affinity") or {}).get("podAffinity") or {}
+    for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
+        spaces = term.get("namespaces") or [pod["metadata"]["namespace"]]
+        if not any(
+            each["metadata"]["namespace"] in spaces
+            and matches_labels(term.get("labelSelector") or {}, each["metadata"].get("labels") or {})
+            for each in here
+        ):
+            return False
+    return True
 
 
 def _refusal(pod: Obj, node: Obj, need: dict[str, float], used: list[dict[str, float]]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drill.cluster import defaults, disruption, kinds, managed, patches
+from drill.cluster import defaults, disruption, kinds, managed, patches, quota
 from drill.cluster.objects import ApiError, Obj, clone, iso, not_found
 from drill.cluster.requests import Target
 from drill.cluster.store import Store
@@ -38,6 +38,7 @@ class Writes:
         defaults.check(target.kind, fresh)
         if target.kind is kinds.PODS:
             fresh["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+            quota.check(self._store, fresh)
         managed.record(None, fresh, manager, iso(self._store.clock()))
         return self._store.create(target.kind, fresh, dry_run=dry_run)
 

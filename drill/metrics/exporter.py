@@ -6,7 +6,8 @@ Called by the world once a second (and, for the history, once per past step).
 from drill.cluster import kinds
 from drill.cluster.cluster import Cluster
 from drill.cluster.container import Container
-from drill.cluster.objects import Obj, owner_uid, quantity
+from drill.cluster.objects import Obj, quantity
+from drill.metrics.platform import Platform
 from drill.metrics.series import Scrape, Series, Storage, labels_of
 from drill.metrics.traffic import BUCKETS, Counters, Traffic
 
@@ -19,6 +20,7 @@ class Exporter:
     def __init__(self, cluster: Cluster, traffic: Traffic, storage: Storage) -> None:
         self._cluster, self._traffic, self._storage = cluster, traffic, storage
         self._scrape = Scrape(storage)
+        self._platform = Platform(cluster, traffic)
         self._known: dict[tuple[str, ...], Series] = {}
         self._static: list[tuple[str, dict[str, str], float]] = []
         self._static_version = -1
@@ -27,9 +29,11 @@ class Exporter:
         """One round at *now* (epoch seconds)."""
         self._scrape.begin(now)
         self._services(now)
+        for name, labels, value in self._platform.moving(now):
+            self._put(name, labels, value)
         if self._static_version != self._cluster.store.version:
             self._static_version = self._cluster.store.version
-            self._static = [*self._deployments(), *self._pods()]
+            self._static = [*self._deployments(), *self._pods(), *self._platform.still()]
             self._known = {key: series for key, series in self._known.items() if series.times}
         for name, labels, value in self._static:
             self._put(name, labels, value)
@@ -49,10 +53,12 @@ class Exporter:
             base = {"namespace": meta["namespace"], "service": app, "pod": meta["name"]}
             counters = self._traffic.counters.get(meta["uid"])
             running = [c for c in self._cluster.kubelet.containers(pod) if c.running]
-            if pod["spec"].get("nodeName"):
+            serves = app in self._traffic.flows
+            if pod["spec"].get("nodeName") and serves:
                 self._put("up", base | {"job": app}, 1.0 if running and counters else 0.0)
             if running and counters:
-                self._service(base, counters)
+                if serves:
+                    self._service(base, counters)
                 busy = self._busy(app)
                 for container in running:
                     self._container(base, container, counters, now, busy)
@@ -99,12 +105,12 @@ class Exporter:
         return rows
 
     def _pods(self) -> list[tuple[str, dict[str, str], float]]:
-        sets = {rs["metadata"]["uid"]: rs["metadata"]["name"] for rs in self._cluster.store.list(kinds.REPLICASETS)}
         rows: list[tuple[str, dict[str, str], float]] = []
         for pod in self._cluster.store.list(kinds.PODS):
             meta, status = pod["metadata"], pod["status"]
             base = {"namespace": meta["namespace"], "pod": meta["name"]}
-            owner = {"created_by_kind": "ReplicaSet", "created_by_name": sets.get(owner_uid(pod), "")}
+            ref = (meta.get("ownerReferences") or [{}])[0]
+            owner = {"created_by_kind": ref.get("kind", ""), "created_by_name": ref.get("name", "")}
             rows.append(("kube_pod_info", base | {"node": pod["spec"].get("nodeName", "")} | owner, 1.0))
             ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
             rows.append(("kube_pod_status_ready", base | {"condition": "true"}, float(ready)))

@@ -4,7 +4,7 @@ Pure over what the cluster says is ready; called once per tick by the traffic.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -12,7 +12,8 @@ from drill.cluster.catalogue import Behaviour, Call, Catalogue, Service
 from drill.cluster.container import Container
 from drill.cluster.objects import Obj
 
-REFUSED, NO_HOST, ANSWERED = "refused", "no_host", "answered"
+REFUSED, NO_HOST, NO_NAMES, ANSWERED = "refused", "no_host", "no_names", "answered"
+_LOOKUPS_FAIL = 0.6  # of new calls while no DNS server answers; the others have an open connection
 
 
 @dataclass
@@ -27,10 +28,11 @@ class Instance:
 
 @dataclass
 class Edge:
-    """One service's calls to a peer in this tick: share that fails (0..1), with which code, and how."""
+    """One service's calls to a peer in this tick: how many per request, share that fails (0..1), with which code, and how."""
 
     call: Call
     host: str
+    per_request: float
     failing: float = 0.0
     code: str = "200"
     how: str = ANSWERED
@@ -78,50 +80,63 @@ def order(catalogue: Catalogue) -> list[Service]:
 
 
 def compute(
-    services: Iterable[Service], instances: dict[str, list[Instance]], lost: dict[str, float], load: float
+    services: Iterable[Service],
+    instances: dict[str, list[Instance]],
+    lost: dict[str, float],
+    load: float,
+    *,
+    visitors: Mapping[str, float] | None = None,
+    names: bool = True,
 ) -> dict[str, Flow]:
-    """Flows of one tick; *lost* is the share of a service's instances that crashed since the last one."""
+    """Flows of one tick; *lost* is the share of a service's instances that crashed since the last one.
+
+    *visitors*: load on single services relative to *load*. *names*: whether host names can be looked up.
+    """
     ordered = list(services)
     flows = {s.name: Flow(s, instances.get(s.name, []), lost=lost.get(s.name, 0.0)) for s in ordered}
     for service in ordered:
         flow = flows[service.name]
-        flow.rps += service.entry_rps * load
-        flow.edges = _edges(flow)
+        more = (visitors or {}).get(service.name, 1.0)
+        flow.rps += service.entry_rps * load * more
+        flow.edges = _edges(flow, min(1.0, 1 / more) if more else 1.0)
         if flow.serving:
             for edge in flow.edges:
                 if edge.host in flows:
-                    flows[edge.host].rps += flow.rps * edge.call.per_request
+                    flows[edge.host].rps += flow.rps * edge.per_request
     for service in reversed(ordered):
-        _outcome(flows[service.name], flows)
+        _outcome(flows[service.name], flows, names=names)
     return flows
 
 
-def _edges(flow: Flow) -> list[Edge]:
-    """Whom the service calls, as the environment of its newest container says."""
+def _edges(flow: Flow, buyers: float) -> list[Edge]:
+    """Whom the service calls, as the environment of its newest container says; *buyers* is their share of the visitors."""
+    rate = {call: call.per_request * (buyers if call.buys else 1.0) for call in flow.service.calls}
     if not flow.instances:
-        return [Edge(call, call.peer) for call in flow.service.calls]
+        return [Edge(call, call.peer, rate[call]) for call in flow.service.calls]
     env = {each["name"]: str(each.get("value", "")) for each in flow.instances[-1].container.spec.get("env") or ()}
     edges = []
     for call in flow.service.calls:
         url = env.get(f"{call.peer.upper()}_URL", "")
-        edges.append(Edge(call, (urlsplit(url).hostname or "").split(".")[0]))
+        edges.append(Edge(call, (urlsplit(url).hostname or "").split(".")[0], rate[call]))
     return edges
 
 
-def _outcome(flow: Flow, flows: dict[str, Flow]) -> None:
+def _outcome(flow: Flow, flows: dict[str, Flow], *, names: bool) -> None:
     passed_on = 0.0
     waiting = 0.0
     for edge in flow.edges:
         peer = flows.get(edge.host)
         if peer is None:
             edge.failing, edge.code, edge.how = 1.0, "503", NO_HOST
+        elif not names:
+            edge.failing, edge.code, edge.how = _LOOKUPS_FAIL, "503", NO_NAMES
         elif not peer.serving:
             edge.failing, edge.code, edge.how = 1.0, "503", REFUSED
         else:
             edge.failing = 1 - (1 - peer.failing) * (1 - peer.lost)
             edge.code, edge.how = ("503", REFUSED) if peer.lost > peer.failing else ("500", ANSWERED)
-            waiting += min(1.0, edge.call.per_request) * peer.latency_ms * (1.0 if edge.call.required else 0.3)
-        passed_on += min(1.0, edge.call.per_request) * edge.failing * edge.call.required
+            waiting += min(1.0, edge.per_request) * peer.latency_ms * (1.0 if edge.call.required else 0.3)
+        passed_on += min(1.0, edge.per_request) * edge.failing * edge.call.required
     serving = flow.serving or flow.instances
     if not serving:
         return

@@ -27,11 +27,12 @@ class Alert:
     active_at: float
     state: str = "pending"
     fired_at: float = 0.0
+    held_at: float = 0.0
 
 
 @dataclass
 class Rule:
-    """One alerting rule; *hold* is its ``for`` in seconds."""
+    """One alerting rule; *hold* is its ``for`` and *keep* its ``keep_firing_for``, in seconds."""
 
     name: str
     expr: str
@@ -40,6 +41,7 @@ class Rule:
     annotations: dict[str, str]
     group: str
     tree: Any
+    keep: float = 0.0
     active: dict[Labels, Alert] = field(default_factory=dict)
     evaluated_at: float = 0.0
     took: float = 0.0
@@ -60,11 +62,14 @@ class Rule:
             labels = {k: v for k, v in pairs if k != NAME} | self.labels | {"alertname": self.name}
             key = tuple(sorted(labels.items()))
             alert = self.active.get(key) or Alert(labels, {}, sample, now)
-            alert.value = sample
+            alert.value, alert.held_at = sample, now
             alert.annotations = {k: expand(text, labels, sample) for k, text in self.annotations.items()}
             if alert.state == "pending" and now - alert.active_at >= self.hold:
                 alert.state, alert.fired_at = "firing", now
             seen[key] = alert
+        for key, alert in self.active.items():
+            if key not in seen and alert.state == "firing" and now - alert.held_at < self.keep:
+                seen[key] = alert
         self.active, self.evaluated_at = seen, now
 
 
@@ -87,6 +92,12 @@ class Rules:
             self._written.add("ALERTS_FOR_STATE", alert.labels, alert.active_at)
         self._written.end()
 
+    def change(self, name: str, row: dict[str, Any] | None) -> None:
+        """Take rule *name* away, or put *row* in its place, as a reload of the rule file does."""
+        self.rules = [rule for rule in self.rules if rule.name != name]
+        if row is not None:
+            self.rules.append(rule_of({"alert": name, **row}, self.rules[0].group))
+
     def firing(self) -> list[tuple[Rule, Alert]]:
         """Every firing alert with its rule."""
         return [(rule, alert) for rule in self.rules for alert in rule.active.values() if alert.state == "firing"]
@@ -104,20 +115,20 @@ def load() -> Rules:
 def read(text: str) -> Rules:
     """Rules from YAML; QueryError for an expression that cannot be parsed."""
     raw: dict[str, Any] = yaml.safe_load(text)
-    return Rules(
-        [
-            Rule(
-                name=row["alert"],
-                expr=row["expr"],
-                hold=float(row.get("for", 0)),
-                labels=row.get("labels", {}),
-                annotations=row.get("annotations", {}),
-                group=group["name"],
-                tree=parse(row["expr"]),
-            )
-            for group in raw["groups"]
-            for row in group["rules"]
-        ]
+    return Rules([rule_of(row, group["name"]) for group in raw["groups"] for row in group["rules"]])
+
+
+def rule_of(row: dict[str, Any], group: str) -> Rule:
+    """One rule of a rule file; QueryError for an expression that cannot be parsed."""
+    return Rule(
+        name=row["alert"],
+        expr=row["expr"],
+        hold=float(row.get("for", 0)),
+        labels=row.get("labels", {}),
+        annotations=row.get("annotations", {}),
+        group=group,
+        tree=parse(row["expr"]),
+        keep=float(row.get("keep_firing_for", 0)),
     )
 
 

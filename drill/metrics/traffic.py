@@ -14,10 +14,12 @@ from drill.cluster.cluster import Cluster
 from drill.cluster.objects import Obj, is_ready
 from drill.logs import lines
 from drill.logs.store import Line, LogStore
-from drill.metrics.flow import ANSWERED, NO_HOST, Edge, Flow, Instance, compute, order, season
+from drill.metrics.circumstances import Circumstances, Outside, cores
+from drill.metrics.flow import ANSWERED, NO_HOST, NO_NAMES, Edge, Flow, Instance, compute, order, season
+from drill.metrics.queues import Queues
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-CODES = ("200", "404", "500", "502", "503")
+CODES = ("200", "404", "500", "502", "503", "504")
 _NOISE_404, _NOISE_500 = 0.004, 0.0006
 _LINES_PER_S = 1.0  # access lines are sampled, errors are logged up to this many each
 _ERRORS_PER_TICK = 3
@@ -38,8 +40,12 @@ class Counters:
 class Traffic:
     """Moves the counters of every serving pod on."""
 
-    def __init__(self, cluster: Cluster, logs: LogStore, seed: int) -> None:
+    def __init__(self, cluster: Cluster, logs: LogStore, seed: int, outside: Outside | None = None) -> None:
         self._cluster, self._logs = cluster, logs
+        self._circumstances = Circumstances(cluster, outside or Outside())
+        self.queues = Queues(cluster.catalogue, seed)
+        self._node_cores: dict[str, float] = {}
+        cluster.autoscaler.usage = self.pod_cores
         self._rng, self._lines = np.random.default_rng(seed), random.Random(seed)
         self._order = order(cluster.catalogue)
         self._noise = 0.0
@@ -51,11 +57,20 @@ class Traffic:
         """Let *dt* seconds of traffic that end at *now* happen."""
         instances, lost = self._instances(now, dt)
         self._noise = 0.8 * self._noise + float(self._rng.normal(0, 0.012))
-        self.flows = compute(self._order, instances, lost, max(0.1, season(now) + self._noise))
+        self.flows = compute(
+            self._order, instances, lost, max(0.1, season(now) + self._noise),
+            visitors=self._circumstances.visitors(now), names=self._cluster.names_resolve(),
+        )  # fmt: skip
+        self.queues.tick(self.flows, dt)
+        for name in self.queues.all:
+            flow = self.flows[name]
+            for instance in flow.serving:
+                at, order = now - dt * self._lines.random(), self._lines.randint(100_000, 999_999)
+                self.log(instance, flow.service.log_format, at, "info", "invoice written", {"order": order})
+        self._burn(instances, dt)
         for flow in self.flows.values():
             for instance in flow.instances:
                 counters = self._counters(flow, instance)
-                counters.cpu += dt * 0.004
                 if instance.ready:
                     self._serve(flow, instance, counters, now, dt)
         self._pending.sort(key=lambda row: row[0])
@@ -79,12 +94,15 @@ class Traffic:
     def _instances(self, now: float, dt: float) -> tuple[dict[str, list[Instance]], dict[str, float]]:
         found: dict[str, list[Instance]] = {}
         alive = set()
-        for pod, container in self._cluster.kubelet.running():
-            if container.behaviour is None:
+        running = list(self._cluster.kubelet.running())
+        self._circumstances.look(running)
+        for pod, container in running:
+            behaviour = self._circumstances.of(pod, container, now)
+            if behaviour is None:
                 continue
             alive.add(pod["metadata"]["uid"])
             app = (pod["metadata"].get("labels") or {}).get("app", "")
-            found.setdefault(app, []).append(Instance(pod, container, container.behaviour, is_ready(pod)))
+            found.setdefault(app, []).append(Instance(pod, container, behaviour, is_ready(pod)))
         self.counters = {uid: counted for uid, counted in self.counters.items() if uid in alive}
         crashed: dict[str, int] = {}
         for pod, _ in self._cluster.kubelet.crashed_since(now - dt):
@@ -92,6 +110,41 @@ class Traffic:
             crashed[app] = crashed.get(app, 0) + 1
         lost = {app: count / (count + len(found.get(app, []))) for app, count in crashed.items()}
         return found, lost
+
+    def _burn(self, instances: dict[str, list[Instance]], dt: float) -> None:
+        """Count the CPU that programs take besides requests, and what each node gives."""
+        self._node_cores = {}
+        for app, group in instances.items():
+            for instance in group:
+                uid, burnt = instance.pod["metadata"]["uid"], cores(instance.container)
+                if app not in self.flows:
+                    known = self.counters.get(uid)
+                    if known is None or known.instance != instance.container.instance:
+                        known = self.counters[uid] = Counters(instance.container.instance)
+                    known.cpu += burnt * dt
+                elif uid in self.counters:
+                    self.counters[uid].cpu += burnt * dt
+                node = instance.pod["spec"].get("nodeName", "")
+                self._node_cores[node] = self._node_cores.get(node, 0.0) + burnt + self._serving_cores(app, instance)
+
+    def _serving_cores(self, app: str, instance: Instance) -> float:
+        flow = self.flows.get(app)
+        if flow is None or not instance.ready:
+            return 0.0
+        return flow.rps / len(flow.serving) * instance.behaviour.cpu_ms / 1000
+
+    def node_cores(self, node: str) -> float:
+        """CPU cores that the pods of a node use."""
+        return self._node_cores.get(node, 0.0)
+
+    def pod_cores(self, pod: Obj) -> float:
+        """CPU cores that a pod uses."""
+        app = (pod["metadata"].get("labels") or {}).get("app", "")
+        flow = self.flows.get(app)
+        mine = next(
+            (i for i in (flow.instances if flow else ()) if i.pod["metadata"]["uid"] == pod["metadata"]["uid"]), None
+        )
+        return cores(mine.container) + self._serving_cores(app, mine) if mine else 0.0
 
     def _counters(self, flow: Flow, instance: Instance) -> Counters:
         uid = instance.pod["metadata"]["uid"]
@@ -132,7 +185,7 @@ class Traffic:
 
     def _call(self, flow: Flow, instance: Instance, counters: Counters, edge: Edge, left: int, now: float) -> int:
         """Return requests to one peer; returns how many own requests fail because of them."""
-        calls = int(self._rng.poisson(max(0, left) * edge.call.per_request))
+        calls = int(self._rng.poisson(max(0, left) * edge.per_request))
         failed = int(self._rng.binomial(calls, min(1.0, edge.failing)))
         peer = edge.call.peer
         counters.calls[peer, "200"] = counters.calls.get((peer, "200"), 0.0) + calls - failed
@@ -182,6 +235,9 @@ def _complaint(edge: Edge, cluster: Cluster) -> str:
     url = f'{method.capitalize()} "http://{edge.host or edge.call.peer}:8080{path.replace("{id}", "1")}"'
     if edge.how == ANSWERED:
         return f"call to {edge.call.peer} failed: {url}: unexpected status {edge.code}"
+    if edge.how == NO_NAMES:
+        lost = f"lookup {edge.host} on 10.96.0.10:53: read udp 10.244.0.12:41873->10.96.0.10:53: i/o timeout"
+        return f"call to {edge.call.peer} failed: {url}: dial tcp: {lost}"
     if edge.how == NO_HOST:
         return f"call to {edge.call.peer} failed: {url}: dial tcp: lookup {edge.host} on 10.96.0.10:53: no such host"
     return f"call to {edge.call.peer} failed: {url}: dial tcp {edge.host}:8080: connect: connection refused"

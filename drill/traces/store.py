@@ -4,7 +4,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from drill.metrics.flow import ANSWERED, NO_HOST, Edge, Flow, Instance
+from drill.metrics.flow import ANSWERED, NO_HOST, NO_NAMES, Edge, Flow, Instance
 
 _PER_S = 1.5
 _KEEP = 6_000
@@ -84,7 +84,7 @@ class _Walk:
         end += instance.behaviour.latency_ms / 1000 * self._rng.lognormvariate(0, instance.behaviour.sigma) * 0.6
         error = self._fault(instance)
         for edge in flow.edges if not error and depth < _DEPTH else ():
-            if self._rng.random() < edge.call.per_request:
+            if self._rng.random() < edge.per_request:
                 end, failed = self._call(flow, instance, edge, end, own, depth)
                 if failed and self._rng.random() < edge.call.required:
                     error = f"call to {edge.call.peer} failed"
@@ -111,8 +111,7 @@ class _Walk:
         own, peer = self._number(), self._flows.get(edge.host)
         place, way = len(self._trace.spans), self._rng.uniform(0.0002, 0.0006)
         if peer is None or not peer.serving or (edge.how != ANSWERED and self._rng.random() < edge.failing):
-            lost = f"lookup {edge.host}: no such host" if edge.how == NO_HOST else "connect: connection refused"
-            end, error = at + way, f"dial tcp {edge.host}:8080: {lost}"
+            end, error = at + way, _lost(edge)
         else:
             end, failed = self.serve(peer, at + way, own, depth + 1)
             end, error = end + way, f"{edge.call.peer} answered 500" if failed else ""
@@ -137,3 +136,11 @@ class _Walk:
 
     def _number(self) -> str:
         return f"{self._rng.getrandbits(64):016x}"
+
+
+def _lost(edge: Edge) -> str:
+    """Return what a client's span says of a call that got no answer."""
+    if edge.how == NO_NAMES:
+        return f"dial tcp: lookup {edge.host} on 10.96.0.10:53: i/o timeout"
+    lost = f"lookup {edge.host}: no such host" if edge.how == NO_HOST else "connect: connection refused"
+    return f"dial tcp {edge.host}:8080: {lost}"

@@ -28,14 +28,23 @@ async function reset() {
   catch (error) { notice(`Reset failed: ${error.message}`); }
 }
 
+const item = (one) => h("button", { role: "menuitem", "data-testid": "scenario", "data-name": one.name, onclick: () => fire(one) },
+  h("strong", {}, one.title || one.name, one.running ? " (under way)" : ""), h("small", {}, one.summary || one.description || ""));
+
+// The server's order is kept; scenarios of one group stand together under its name.
+function groups(scenarios) {
+  const found = new Map();
+  for (const one of scenarios) found.set(one.group || "", [...(found.get(one.group || "") || []), one]);
+  return [...found];
+}
+
 drillMenu.addEventListener("toggle", async () => {
   if (!drillMenu.open) return;
   fill(list, h("p", { class: "quiet" }, "Looking…"));
   try {
     const told = await json("/drill/scenarios");
     const scenarios = Array.isArray(told) ? told : told.scenarios || [];
-    fill(list, scenarios.map((one) => h("button", { role: "menuitem", "data-testid": "scenario", "data-name": one.name, onclick: () => fire(one) },
-      h("strong", {}, one.title || one.name), h("small", {}, one.summary || one.description || ""))),
+    fill(list, groups(scenarios).flatMap(([group, ones]) => [group && h("h3", { class: "menu-group" }, group), ...ones.map(item)]),
     h("button", { role: "menuitem", "data-testid": "reset", onclick: reset }, h("strong", {}, "Reset"), h("small", {}, "Heal the cluster and clear the drill")));
     list.querySelector("button")?.focus();
   } catch { fill(list, h("p", { class: "quiet" }, "There is no practice cluster here.")); }

@@ -99,7 +99,7 @@ async def test_ranges_by_get_and_post(steps: Steps, admin: httpx.AsyncClient) ->
     got = (await admin.get(f"{API}/query_range", params=form)).json()
     posted = (await admin.post(f"{API}/query_range", data=form)).json()
     assert got == posted
-    assert [value for _, value in got["data"]["result"][0]["values"]] == ["13"] * 4
+    assert [value for _, value in got["data"]["result"][0]["values"]] == ["17"] * 4
 
 
 @pytest.mark.parametrize(("path", "params", "code"), [
