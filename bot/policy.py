@@ -22,12 +22,14 @@ from pydantic import (
     ValidationError,
 )
 
+from bot.connections import ClusterSection, Sources
 from bot.policy_changes import APPROVER, Changes
 from bot.policy_intake import Caps, Grouping, Maintenance, Silencing
 from bot.section import Section
 
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
 CHANNEL_NAME = re.compile(r"[^\sA-Z#@,.<>|]{1,80}")
+CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -58,8 +60,16 @@ def _dns_label(text: str) -> str:
     raise ValueError(msg)
 
 
+def _cluster_name(text: str) -> str:
+    if CLUSTER_NAME.fullmatch(text):
+        return text
+    msg = "is not a cluster's name; write letters, digits, dots, dashes and underscores (eu1)"
+    raise ValueError(msg)
+
+
 Channel = Annotated[StrictStr, AfterValidator(_channel)]
 Approver = Annotated[StrictStr, AfterValidator(_approver)]
+ClusterName = Annotated[StrictStr, AfterValidator(_cluster_name)]
 KubernetesName = Annotated[StrictStr, AfterValidator(_dns_label)]
 
 
@@ -154,6 +164,10 @@ class Policy(Section):
     silences: Silencing = Silencing()
     maintenance: tuple[Maintenance, ...] = ()
     caps: Caps = Caps()
+    sources: Sources = Sources()
+    clusters: dict[ClusterName, ClusterSection] = Field(default={})
+    default_cluster: StrictStr = ""
+    cluster_labels: tuple[StrictStr, ...] = ("cluster",)
 
     def service(self, name: str) -> Service:
         """Look up *name*; an undeclared service is a Deployment of that name in an unknown namespace."""
@@ -268,12 +282,31 @@ def _contradictions(policy: Policy) -> list[str]:
         if name not in policy.services
     ]
     problems += policy.changes.contradictions()
+    problems += _cluster_gaps(policy)
     times = policy.approval
     if times.verify_deadline_seconds <= times.verify_delay_seconds:
         problems.append(
             f"approval.verify_deadline_seconds: {times.verify_deadline_seconds:g} is not after "
             f"verify_delay_seconds ({times.verify_delay_seconds:g}); make it longer"
         )
+    return problems
+
+
+def _cluster_gaps(policy: Policy) -> list[str]:
+    """Say which names of clusters are unknown or stand for two."""
+    problems = []
+    if policy.default_cluster and policy.default_cluster not in policy.clusters:
+        problems.append(
+            f'default_cluster: no cluster is called "{policy.default_cluster}"; '
+            f"{did_you_mean(policy.default_cluster, policy.clusters)}"
+        )
+    called = [other for section in policy.clusters.values() for other in section.also_called]
+    taken = [*policy.clusters, *called]
+    problems += [
+        f'clusters: "{name}" means two clusters; give each its own name'
+        for name in sorted(set(taken))
+        if taken.count(name) > 1
+    ]
     return problems
 
 
