@@ -16,8 +16,9 @@ NAME = listed("""
     servicedesc service_display_name_check sensor sensor_name test_name signal_rule_name
     saved_search_name search_name job_title problem_name event_name issue_name check_title item_title violation_name
     policy_name title headline subject display_name alarm incident_name entity_display_name_alert error_class
-    exception_class error_message exception_type check rule alert monitor condition problem trigger test signal event issue incident error detector_name detector name
-    summary short_description message msg description text details reason body cause
+    exception_class error_message exception_type detail_type check rule alert monitor condition problem trigger test signal event issue incident error detector_name detector name
+    summary short_description what message msg description text details reason body cause service_output host_output
+    long_output output state_message status_text stopped_reason
 """)
 """What the alert is called: the rule's own name before a title, a title before prose."""
 
@@ -42,6 +43,7 @@ SEVERITY = listed("""
     severity_label trigger_severity priority alert_priority incident_priority priority_name urgency importance
     importance_level criticality impact_level severity_description level alert_level error_level log_level impact
     priority_summary perceived_severity nseverity rule_level grade alert_type threat_level problem_impact
+    trigger_level alarm_level alert_priority_name prio gravity criticity importance_name
 """)
 """How grave it is."""
 
@@ -56,16 +58,16 @@ SERVICE = listed("""
     services app application app_name application_name microservice component component_name affected_component
     components_name component_names subsystem system system_name deployment statefulset daemonset workload
     workload_name kube_deployment k8s_deployment_name project project_name project_slug job job_name container
-    container_name service_id
+    container_name svc svc_name cmdb_ci configuration_item affected_ci ci_name business_service service_label service_id
 """)
 """The service it is about."""
 
 PLACE = listed("""
-    entity_display_name entity_name entity impacted_entity impacted_entities affected_entity resource_display_name
+    entity_display_name entity_label entity_name entity impacted_entity impacted_entities affected_entity resource_display_name
     resource_name resource resource_id affected_resource target_name target host_display_name host_name hostname
     host node_name node device_name device server server_name instance instance_name instance_id machine vm
     agent_name source_host chart_context queue database site website website_name domain monitor_url page_name
-    endpoint address ip_address object
+    endpoint address ip_address object monitor_name monitor check_name
 """)
 """The host, resource or page it is about: a guess at the service where none is named."""
 

@@ -44,6 +44,9 @@ _ON = frozenset(
         """
     )
 )
+_SUBJECT = frozenset(
+    listed("errors problems outage timeout anomaly")
+)  # states too, but of what somebody calls an alert
 _NEVER_NEWS = {"un", "not", "no", "non", "isn", "never"}
 _FILLER = frozenset(
     listed("no data item incident alert issue event monitor status state is the notification failure recovery auto")
@@ -122,7 +125,8 @@ def only_state(text: str) -> bool:
     """Say whether *text* is nothing but a state or a severity ("incident.triggered", "Critical", "No Data")."""
     words = tokens(text)
     return len(words) <= 4 and all(
-        word in _OVER or word in _ON or word in SEVERITIES or word in _FILLER for word in words
+        word not in _SUBJECT and (word in _OVER or word in _ON or word in SEVERITIES or word in _FILLER)
+        for word in words
     )
 
 

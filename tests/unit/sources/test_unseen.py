@@ -445,6 +445,43 @@ UNSEEN = [
         },
         ("gateway", None, None, None),
     ),
+    (
+        "sumo logic",
+        {"alertName": "High errors", "triggerType": "Critical", "monitorStatus": "Firing", "service": "payments"},
+        ("High errors", "firing", "critical", "payments"),
+    ),
+    (
+        "servicenow",
+        {
+            "number": "INC0012",
+            "short_description": "Order API unavailable",
+            "priority": "1 - Critical",
+            "state": "New",
+            "cmdb_ci": "order-api",
+        },
+        ("Order API unavailable", "firing", "critical", "order-api"),
+    ),
+    (
+        "short keys",
+        {"alert": {"id": 5, "what": "queue too long", "prio": "P1", "svc": "mailer", "is_active": True}},
+        ("queue too long", "firing", "critical", "mailer"),
+    ),
+    (
+        "nagios host",
+        {"type": "PROBLEM", "host": "db02", "state": "DOWN", "output": "PING CRITICAL - 100% loss"},
+        ("PING CRITICAL - 100% loss", "firing", None, None),
+    ),
+    (
+        "cloud monitor",
+        {
+            "alertName": "cpu_total",
+            "alertState": "ALERT",
+            "instanceName": "order-server",
+            "preTriggerLevel": "null",
+            "triggerLevel": "CRITICAL",
+        },
+        ("cpu_total", "firing", "critical", None),
+    ),
 ]
 
 
