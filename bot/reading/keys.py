@@ -43,7 +43,7 @@ SEVERITY = listed("""
     severity_label trigger_severity priority alert_priority incident_priority priority_name urgency importance
     importance_level criticality impact_level severity_description level alert_level error_level log_level impact
     priority_summary perceived_severity nseverity rule_level grade alert_type threat_level problem_impact
-    trigger_level alarm_level alert_priority_name prio gravity criticity importance_name
+    trigger_level trigger_type alarm_level alert_priority_name prio gravity criticity importance_name
 """)
 """How grave it is."""
 
