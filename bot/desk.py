@@ -17,9 +17,10 @@ from tools.store.silences import Silence
 class Desk(Protocol):
     """The requests of people, in the order in which an incident meets them."""
 
-    async def diagnose(self, service: str, channel: str, user: str, request_id: str) -> str:
+    async def diagnose(self, service: str, channel: str, user: str, request_id: str, text: str = "") -> str:
         """Open (or join) an incident for *service* as `/diagnose` asks; *request_id* makes a retry harmless.
 
+        *text* is what the person wrote beside it ("slow since 10:00"): evidence's readers and the model see it.
         *service* is one of `known_services`, or a name the person insisted on.
         """
         ...

@@ -22,6 +22,8 @@ from tools.store.db import NotFound
 from tools.store.knowledge import KnowledgeStore
 from tools.store.silences import Silence
 
+MAX_QUESTION = 500  # characters of what a person writes beside the service
+
 
 class Operations:
     """Implements bot.desk.Desk."""
@@ -42,9 +44,11 @@ class Operations:
         self._knowledge = knowledge
         self._silencer = silencer
 
-    async def diagnose(self, service: str, channel: str, user: str, request_id: str) -> str:
+    async def diagnose(self, service: str, channel: str, user: str, request_id: str, text: str = "") -> str:
         """Open an incident for *service*; its thread starts in *channel*."""
-        incident = await self._intake.admit(asked(service, "", user, request_id), Place(channel=channel, user=user))
+        incident = await self._intake.admit(
+            asked(service, text[:MAX_QUESTION], user, request_id), Place(channel=channel, user=user)
+        )
         number = incident.id if incident else "?"
         return f"Looking at *{service}*. The answer comes in this channel, in the thread of incident {number}."
 

@@ -50,12 +50,17 @@ async def _diagnose(desk: Desk, command: dict[str, Any]) -> str:
     known = await desk.known_services()
     if not words:
         return answers.services(known)
-    service = words[0].strip("`'\"").lower()
+    plain = [word.strip("`'\",?!").lower() for word in words]
+    service = next((word for word in plain if word in known), plain[0])  # "/diagnose why is checkout slow"
     insists = INSIST in words[1:2] or not known
     if service not in known and not (insists and SERVICE.fullmatch(service)):
         return answers.unknown_service(service, known)
     sentence = await desk.diagnose(
-        service, str(command["channel_id"]), str(command["user_id"]), str(command["trigger_id"])
+        service,
+        str(command["channel_id"]),
+        str(command["user_id"]),
+        str(command["trigger_id"]),
+        " ".join(words) if set(words[1:]) - {INSIST} else "",
     )
     return quiet(sentence) or answers.looking(service)
 

@@ -42,8 +42,8 @@ class FakeDesk:
             raise self.error
         return self.sentence
 
-    async def diagnose(self, service: str, channel: str, user: str, request_id: str) -> str:
-        return self._take("diagnose", service, channel, user, bool(request_id))
+    async def diagnose(self, service: str, channel: str, user: str, request_id: str, text: str = "") -> str:
+        return self._take("diagnose", service, channel, user, bool(request_id), text)
 
     async def diagnose_message(self, channel: str, message: Mapping[str, object], user: str, request_id: str) -> str:
         return self._take("diagnose_message", channel, message["ts"], user, bool(request_id))
@@ -266,9 +266,18 @@ async def test_a_silence_is_ended_from_the_list(slack: Slack, desk: FakeDesk, da
 @pytest.mark.parametrize(
     ("typed", "asked", "said"),
     [
-        ("/diagnose checkout", ("diagnose", "checkout", "C0ALERTS", "U0DANA", True), "Looking at `checkout`"),
-        ("/diagnose Checkout slow since noon", ("diagnose", "checkout", "C0ALERTS", "U0DANA", True), "Looking"),
-        ("/diagnose ghost anyway", ("diagnose", "ghost", "C0ALERTS", "U0DANA", True), "Looking"),
+        ("/diagnose checkout", ("diagnose", "checkout", "C0ALERTS", "U0DANA", True, ""), "Looking at `checkout`"),
+        (
+            "/diagnose Checkout slow since noon",
+            ("diagnose", "checkout", "C0ALERTS", "U0DANA", True, "Checkout slow since noon"),
+            "Looking",
+        ),
+        (
+            "/diagnose why is checkout slow?",
+            ("diagnose", "checkout", "C0ALERTS", "U0DANA", True, "why is checkout slow?"),
+            "Looking at `checkout`",
+        ),
+        ("/diagnose ghost anyway", ("diagnose", "ghost", "C0ALERTS", "U0DANA", True, ""), "Looking"),
         ("/diagnose", None, "I know: `cart`, `checkout`"),
         ("/diagnose chekout", None, "Did you mean `checkout`?"),
         ("/diagnose <!channel> anyway", None, "I do not know"),
