@@ -81,6 +81,14 @@ def _matcher(told: Mapping[str, Any]) -> Matcher:
     return Matcher(name, "=" if same else "!=", value)
 
 
+async def quiet_now(
+    conn: Connection, now: datetime, foreign: tuple[tuple[Quiet, ...], str]
+) -> tuple[tuple[Quiet, ...], str]:
+    """Return every silence in force, our own first, and why Alertmanager's are unknown ("": they are known)."""
+    own = [Quiet(f"silence {one.id}", parse(one.matchers)) for one in await silences.active(conn, now)]
+    return (*own, *foreign[0]), foreign[1]
+
+
 async def gather(
     conn: Connection,
     alert: Alert,
@@ -88,29 +96,26 @@ async def gather(
     prints: Collection[str],
     grouping: Grouping,
     now: datetime,
-    foreign: tuple[tuple[Quiet, ...], str],
+    quiet: tuple[tuple[Quiet, ...], str],
 ) -> Facts:
     """Read what the stages decide on; the caller holds the locks of the alert's group.
 
-    *keys*: the group keys it may be known under, its own first. *prints*: its fingerprints.
+    *keys*: the group keys it may be known under, its own first. *prints*: its fingerprints. *quiet*: from quiet_now.
     """
-    past = await admission.life(conn, prints)
-    rows = await admission.groups(conn, keys, alert.group_key, alert.service, prints)
-    found = [(row, _group(row)) for row in rows]
-    known = [group for row, group in found if row["known"]]
-    others = [group for row, group in found if not row["known"]]
     back = max(grouping.cooldown_seconds, grouping.flapping_minutes * 60, grouping.window_minutes * 60)
     since = now - timedelta(seconds=back)
-    ended = await admission.ended(conn, keys, alert.group_key, alert.service, prints, since)
-    own = [Quiet(f"silence {one.id}", parse(one.matchers)) for one in await silences.active(conn, now)]
+    around = await admission.surroundings(conn, keys, alert.group_key, alert.service, prints, since)
+    found = [(row, _group(row)) for row in around.groups]
+    known = [group for row, group in found if row["known"]]
+    others = [group for row, group in found if not row["known"]]
     return Facts(
-        life=_life(past) if past else None,
+        life=_life(around.life) if around.life else None,
         member=next((group for row, group in found if row["member"]), None),
         groups=(*known, *others),
         known=bool(known),
-        ended=tuple(_ended(row) for row in ended),
-        silences=(*own, *foreign[0]),
-        silences_unknown=foreign[1],
+        ended=tuple(_ended(row) for row in around.ended),
+        silences=quiet[0],
+        silences_unknown=quiet[1],
     )
 
 

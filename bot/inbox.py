@@ -155,18 +155,30 @@ class Inbox:
             one.fail(error)
 
 
-def reader(db: Database, queue: "Queue", process: Callable[[str], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Return the job that reads a batch with *process*, a few at once; one that fails gets a job of its own."""
+Process = Callable[[str], Awaitable[None]]
+ProcessMany = Callable[[Sequence[str]], Awaitable[list[str]]]
+
+
+def reader(db: Database, queue: "Queue", process: Process, process_many: ProcessMany) -> Callable[..., Awaitable[None]]:
+    """Return the job that reads a batch with *process_many*, and what that leaves with *process*, a few at once.
+
+    Where the batch fails, each event is read alone; one that fails alone gets a job of its own.
+    """
 
     async def read_many(event_ids: Sequence[str]) -> None:
+        try:
+            left = await process_many(event_ids)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one event's, and the others are read
+            log.warning("inbox.one_by_one", events=len(event_ids), error=str(error))
+            left = list(event_ids)
         room = asyncio.Semaphore(READ_AT_ONCE)
 
         async def read(event_id: str) -> None:
             async with room:
                 await process(event_id)
 
-        ended = await asyncio.gather(*(read(event_id) for event_id in event_ids), return_exceptions=True)
-        again = [event_id for event_id, problem in zip(event_ids, ended, strict=True) if problem is not None]
+        ended = await asyncio.gather(*(read(event_id) for event_id in left), return_exceptions=True)
+        again = [event_id for event_id, problem in zip(left, ended, strict=True) if problem is not None]
         if again:
             log.warning("inbox.again", events=len(again), error=str(next(one for one in ended if one is not None)))
             async with db.transaction() as conn:

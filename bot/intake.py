@@ -1,18 +1,18 @@
 """From a raw event to alerts: keep it, read it, hand each alert to admission (bot/admit.py), or say why not.
 
-`receive` runs before Slack or a webhook is acknowledged (bot/slack.py's middleware, bot/web.py); `process` is the job
+`receive` runs before Slack or a webhook is acknowledged (bot/keep.py, bot/web.py); `process` is the job
 that the same transaction defers.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from agents.incident import Noted
 from bot.admission.model import Place
-from bot.admit import Admission
+from bot.admit import Admission, Heard
 from bot.channels import Channels
 from bot.facts import ForeignSilences
 from bot.inbox import Inbox
@@ -75,10 +75,50 @@ class Intake:
         async with self._life.db.connection() as conn:
             await inbox.done(conn, event_id)
 
+    async def process_many(self, event_ids: Sequence[str]) -> list[str]:
+        """Read kept events together, in one transaction; return those that `process` must read one by one.
+
+        Those are what is no notification: messages with several alerts, people's words, what nobody can read.
+        """
+        async with self._life.db.connection() as conn:
+            events = await inbox.get_new(conn, event_ids)
+        heard: list[Heard] = []
+        alone: list[str] = []
+        for event in events:
+            try:
+                alerts = await self._alerts_of(event)
+            except Unreadable:
+                alerts = None
+            if alerts is None:
+                alone.append(event.event_id)
+            else:
+                heard += alerts
+        together = [event.event_id for event in events if event.event_id not in alone]
+        if together:
+            await self.admission.admit_all(heard, together)
+        return alone
+
+    async def _alerts_of(self, event: inbox.Received) -> list[Heard] | None:
+        """Return the alerts of an event that says nothing else, None for one that has to be looked at alone."""
+        name, services = event.event_id, await self._labels.services()
+        if event.kind != "slack_event":
+            alerts = read("webhook", event.payload, services, sender=name.partition(":")[0])
+            return [Heard(alert, Place(), name) for alert in alerts]
+        said: Mapping[str, Any] = event.payload.get("event") or {}
+        channel, ts = str(said.get("channel") or ""), str(said.get("ts") or "")
+        if said.get("thread_ts") or not self._is_alert(said) or not await self._channels.watched(channel):
+            return None
+        alerts = read("slack", said, services)
+        return [Heard(alerts[0], Place(channel, ts), name)] if len(alerts) == 1 else None
+
+    @staticmethod
+    def _is_alert(said: Mapping[str, Any]) -> bool:
+        fresh = said.get("type") == "message" and said.get("subtype") not in _NOT_NEW and not said.get("hidden")
+        return fresh and bool(said.get("bot_id") or said.get("attachments"))
+
     async def _webhook(self, payload: Mapping[str, Any], event_id: str) -> None:
-        services = await self._labels.services()
-        for alert in read("webhook", payload, services, sender=event_id.partition(":")[0]):
-            await self.admit(alert, Place())
+        alerts = read("webhook", payload, await self._labels.services(), sender=event_id.partition(":")[0])
+        await self.admission.admit_all([Heard(alert, Place(), event_id) for alert in alerts], [event_id])
 
     async def _slack_event(self, body: Mapping[str, Any], event_id: str) -> None:
         event: Mapping[str, Any] = body.get("event") or {}

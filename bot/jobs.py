@@ -45,7 +45,9 @@ class Jobs:
     def register(self, queue: Queue) -> None:
         """Hand every step to the queue under the name it is deferred by."""
         queue.task("intake", self.intake.process, patient=True)
-        queue.task("read_many", reader(self.life.db, queue, self.intake.process), patient=True)
+        queue.task(
+            "read_many", reader(self.life.db, queue, self.intake.process, self.intake.process_many), patient=True
+        )
         queue.task("investigate", self.investigate, lane=INVESTIGATE)
         queue.task("open_group", self.intake.admission.open_group, patient=True)
         queue.task("say", self.thread.say, patient=True, lane=SLACK)

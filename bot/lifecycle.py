@@ -4,7 +4,7 @@ Called by intake, approvals, the investigation job and the scheduler. What `adva
 connection, so a crash leaves either the event with its jobs or neither.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -49,21 +49,30 @@ class Lifecycle:
     async def record_on(self, conn: Connection, incident_id: int, event: Event, actor: str = SYSTEM) -> State:
         """Do what `record` does inside the caller's transaction, which holds the incident's row until it commits."""
         _, stored = await incidents.lock(conn, incident_id)
-        before = State.model_validate(stored)
-        after, commands = advance(before, event)
-        now = self.clock()
+        after, commands = await self.step(conn, incident_id, State.model_validate(stored), event)
+        await events.append(conn, *self.entry(incident_id, event, actor))
+        for command in commands:
+            await self.defer(conn, incident_id, command)
+        return after
+
+    def entry(self, incident_id: int, event: Event, actor: str) -> events.New:
+        """Return what the record says of *event*, as of now."""
         body = event.model_dump(mode="json", exclude={"kind"})
-        await events.append(conn, incident_id, event.kind, actor, body, now)
+        return events.New(incident_id, event.kind, actor, body, self.clock())
+
+    async def step(
+        self, conn: Connection, incident_id: int, before: State, event: Event
+    ) -> tuple[State, Sequence[Command]]:
+        """Move a locked incident on, without the record: save its state, return it and what is to be deferred."""
+        after, commands = advance(before, event)
         if after != before:
-            closed = now if after.state == "resolved" else None
+            closed = self.clock() if after.state == "resolved" else None
             await incidents.save_state(conn, incident_id, after.model_dump(mode="json"), closed)
         if isinstance(event, Proposed) and after.proposal_id == event.proposal_id:
             await proposals.supersede(conn, incident_id, except_id=event.proposal_id)
         if isinstance(event, AlertResolved) and before.proposal_id and not after.proposal_id:
             await proposals.supersede(conn, incident_id, except_id="")
-        for command in commands:
-            await self.defer(conn, incident_id, command)
-        return after
+        return after, commands
 
     async def defer(self, conn: Connection, incident_id: int, command: Command) -> None:
         """Turn one command into one durable job."""

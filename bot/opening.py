@@ -8,10 +8,11 @@ from agents.incident import Event, Joined, Opened, Reopened
 from bot.admission import caps
 from bot.admission.model import RANK, Candidate, Decision, Facts, Load, Place
 from bot.announce import Announcements
-from bot.lifecycle import SYSTEM, Lifecycle
+from bot.lifecycle import SYSTEM
 from bot.lives import lived
 from bot.matchers import labels_of
 from bot.policy import Policy
+from bot.together import Together
 from tools.records import Alert, Incident
 from tools.store import admission, aliases, decisions, incidents
 from tools.store.db import Connection
@@ -44,10 +45,11 @@ class Arrival:
 class Opening:
     """Writes decisions down; every method works inside the caller's transaction, which holds the group's locks."""
 
-    def __init__(self, life: Lifecycle, policy: Policy) -> None:
-        self._life = life
+    def __init__(self, together: Together, policy: Policy) -> None:
+        self._together = together
+        self._life = together.life
         self._policy = policy
-        self._tell = Announcements(life, policy)
+        self._tell = Announcements(together.life, policy)
 
     async def keep(self, conn: Connection, arrival: Arrival, decision: Decision, admitted: Admitted) -> None:
         """Keep the decision, and what it taught about the alert."""
@@ -55,7 +57,7 @@ class Opening:
         life = lived(arrival.candidate, admitted.reason, number)
         if life is not None:
             await admission.note_life(conn, arrival.prints, life)
-        await self.decided(conn, arrival, admitted.reason, decision.detail, number)
+        self.decided(arrival, admitted.reason, decision.detail, number)
         past = arrival.candidate.facts.life
         if admitted.reason == "flapping" and admitted.incident and not (past and past.flapping):
             await self._tell.flapping(conn, arrival.alert, admitted.incident, decision.detail)
@@ -70,29 +72,28 @@ class Opening:
         if alert.group_key and alert.group_key not in group.group_keys and alert.sender != "person":
             await admission.add_group(conn, group.incident_id, alert.group_key)
 
-    async def decided(
-        self, conn: Connection, one: Arrival, reason: str, detail: str, incident_id: int | None, *, first: bool = True
-    ) -> None:
+    def decided(self, one: Arrival, reason: str, detail: str, incident_id: int | None, *, first: bool = True) -> None:
         """Keep one decision; *first*: made when the alert arrived."""
         labels, now = labels_of(one.alert), self._life.clock()
-        await decisions.add(conn, one.alert, labels, reason, now, detail=detail, incident_id=incident_id, first=first)
+        self._together.decided(decisions.New(one.alert, labels, reason, now, detail, incident_id, first))
 
     async def join(self, conn: Connection, arrival: Arrival, decision: Decision) -> Admitted:
         """Add an alert to an open incident, or continue one that is over."""
         number = decision.incident_id or (decision.group.incident_id if decision.group else None) or 0
-        incident, _ = await incidents.lock(conn, number)
+        incident = await self._together.locked(conn, number)
         await aliases.remember(conn, number, arrival.alert.fingerprint, arrival.prints)
-        if arrival.alert.group_key and arrival.alert.sender != "person":
+        known = decision.group.group_keys if decision.group else frozenset()
+        if arrival.alert.group_key and arrival.alert.group_key not in known and arrival.alert.sender != "person":
             await admission.add_group(conn, number, arrival.alert.group_key)
         if RANK[arrival.alert.severity] > RANK[incident.alert.severity]:
-            await admission.raise_severity(conn, number, arrival.alert.severity)
+            await self._together.raise_severity(conn, number, arrival.alert.severity)
         reason = f"{decision.reason}: {decision.detail}" if decision.detail else decision.reason
         event: Event = Joined(alert=arrival.alert, reason=reason)
         if incident.resolved_at:
             seen = await admission.diagnosed(conn, number)
             event = Reopened(alert=arrival.alert, reason=reason, diagnosed=seen)
-        await self._life.record_on(conn, number, event, arrival.place.user or SYSTEM)
-        return Admitted(await incidents.get(conn, number), incident.group_key, decision.reason)
+        after = await self._together.record_on(conn, number, event, arrival.place.user or SYSTEM)
+        return Admitted(after, incident.group_key, decision.reason)
 
     async def line_up(self, conn: Connection, arrivals: Sequence[Arrival], key: str, cap: str) -> int:
         """Let alerts wait under *key*: for companions, or (with a *cap*) for room; return the group's number."""
@@ -155,7 +156,7 @@ class Opening:
             if one in new:
                 await self.keep(conn, one, decision, Admitted(incident, key, decision.reason))
             else:
-                await self.decided(conn, one, decision.reason, "", incident.id, first=False)
+                self.decided(one, decision.reason, "", incident.id, first=False)
                 await admission.belongs(conn, one.prints, incident.id)
         await self._tell.opened(conn, lead.channel, held, known.silences_unknown)
         return Admitted(incident, key, reason)
@@ -171,8 +172,7 @@ class Opening:
         if one.alert.group_key and one.alert.sender != "person":
             await admission.add_group(conn, incident.id, one.alert.group_key)
         event: Event = Opened(alert=one.alert, reason=reason) if opened else Joined(alert=one.alert, reason=reason)
-        await self._life.record_on(conn, incident.id, event, one.place.user or SYSTEM)
-        return incident
+        return await self._together.record_on(conn, incident.id, event, one.place.user or SYSTEM)
 
     async def _over(self, conn: Connection, one: Arrival) -> str:
         await admission.lock(conn, ["caps"])

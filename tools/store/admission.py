@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.records import Alert
 from tools.store.db import Connection, as_json, clean, queries
@@ -18,11 +18,6 @@ async def lock(conn: Connection, names: Collection[str]) -> None:
     await conn.execute(_SQL["lock"], {"keys": keys})
 
 
-async def life(conn: Connection, fingerprints: Collection[str]) -> Row | None:
-    """Return what was last heard of the alert behind these fingerprints."""
-    return await _one(conn, "life", {"fingerprints": list(fingerprints)})
-
-
 async def note_life(conn: Connection, fingerprints: Collection[str], values: Mapping[str, Any]) -> None:
     """Replace what is known of an alert, under every fingerprint."""
     await conn.execute(_SQL["note_life"], {**values, "fingerprints": sorted(fingerprints)})
@@ -33,30 +28,40 @@ async def belongs(conn: Connection, fingerprints: Collection[str], incident_id: 
     await conn.execute(_SQL["belongs"], {"fingerprints": sorted(fingerprints), "incident_id": incident_id})
 
 
-async def groups(
-    conn: Connection, keys: Collection[str], group_key: str, service: str, fingerprints: Collection[str]
-) -> list[Row]:
-    """Return the open incidents and the waiting groups that an alert may belong to; *member*: it fires there already."""
-    values = _which(keys, group_key, fingerprints) | {"service": clean(service)}
-    return list(await (await conn.execute(_SQL["groups"], values)).fetchall())
+class Surroundings(NamedTuple):
+    """What is known around an alert: what was last heard of it, where it may belong, what is over.
+
+    *groups* are open incidents and waiting groups (*member*: it fires there already), *ended* incidents that are over
+    (*same*: of this alert or group, else of its service).
+    """
+
+    life: Row | None
+    groups: Sequence[Row]
+    ended: Sequence[Row]
 
 
-async def ended(
+async def surroundings(
     conn: Connection,
     keys: Collection[str],
     group_key: str,
     service: str,
     fingerprints: Collection[str],
     since: datetime,
-) -> list[Row]:
-    """Return incidents that were over at *since* or later: *same*, of this alert or group; else of its service."""
-    values = _which(keys, group_key, fingerprints) | {"service": clean(service), "since": since}
-    return list(await (await conn.execute(_SQL["ended"], values)).fetchall())
+) -> Surroundings:
+    """Read what is known around an alert; of what is over, what ended at *since* or later.
 
-
-def _which(keys: Collection[str], group_key: str, fingerprints: Collection[str]) -> dict[str, Any]:
+    All is asked before the first answer is read: inside a pipeline that is one round trip.
+    """
     hashes = [hashlib.md5(clean(key).encode(), usedforsecurity=False).hexdigest() for key in keys if key]
-    return {"hashes": hashes, "group_key": clean(group_key), "fingerprints": sorted(fingerprints)}
+    values = {
+        "hashes": hashes,
+        "group_key": clean(group_key),
+        "fingerprints": sorted(fingerprints),
+        "service": clean(service),
+        "since": since,
+    }
+    life, groups, ended = [await conn.execute(_SQL[name], values) for name in ("life", "groups", "ended")]
+    return Surroundings(await life.fetchone(), await groups.fetchall(), await ended.fetchall())
 
 
 async def load(conn: Connection, channel: str, service: str, now: datetime) -> Row:

@@ -1,12 +1,13 @@
 """What became of every alert, by named reason; bot/admit.py adds, `/tocsin why`, `/tocsin stats` and a silence's preview read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 from pydantic import Field
 
 from tools.records import Alert, Record
-from tools.store.db import Connection, as_json, clean, queries
+from tools.store.db import Connection, clean, queries, to_json
 
 _SQL = queries("decisions")
 
@@ -42,29 +43,33 @@ class Day(Record):
     reasons: dict[str, int] = Field(default={})
 
 
-async def add(
-    conn: Connection,
-    alert: Alert,
-    labels: Mapping[str, str],
-    reason: str,
-    at: datetime,
-    *,
-    detail: str = "",
-    incident_id: int | None = None,
-    first: bool = True,
-) -> None:
-    """Keep one decision; *labels* are what matchers see."""
+class New(NamedTuple):
+    """A decision that is to be kept; *labels* are what matchers see, *first*: made when the alert arrived."""
+
+    alert: Alert
+    labels: Mapping[str, str]
+    reason: str
+    at: datetime
+    detail: str = ""
+    incident_id: int | None = None
+    first: bool = True
+
+
+async def add(conn: Connection, new: Sequence[New]) -> None:
+    """Keep decisions, in their order."""
+    if not new:
+        return
     values = {
-        "at": at,
-        "first": first,
-        "reason": reason,
-        "detail": clean(detail)[:500],
-        "incident_id": incident_id,
-        "fingerprint": clean(alert.fingerprint),
-        "name": clean(alert.name),
-        "service": clean(alert.service),
-        "status": alert.status,
-        "labels": as_json(dict(labels)),
+        "ats": [one.at for one in new],
+        "firsts": [one.first for one in new],
+        "reasons": [one.reason for one in new],
+        "details": [clean(one.detail)[:500] for one in new],
+        "incident_ids": [one.incident_id or 0 for one in new],
+        "fingerprints": [clean(one.alert.fingerprint) for one in new],
+        "names": [clean(one.alert.name) for one in new],
+        "services": [clean(one.alert.service) for one in new],
+        "statuses": [one.alert.status for one in new],
+        "labels": [to_json(dict(one.labels)) for one in new],
     }
     await conn.execute(_SQL["add"], values)
 

@@ -1,9 +1,13 @@
 -- name: add
 INSERT INTO decisions (at, first, reason, detail, incident_id, fingerprint, name, service, status, labels)
-VALUES (
-    %(at)s, %(first)s, %(reason)s, %(detail)s, %(incident_id)s, %(fingerprint)s, %(name)s, %(service)s, %(status)s,
-    %(labels)s
+SELECT at, first, reason, detail, nullif(incident_id, 0), fingerprint, name, service, status, labels::json
+FROM unnest(
+    %(ats)b::timestamptz[], %(firsts)s::boolean[], %(reasons)b::text[], %(details)b::text[], %(incident_ids)s::bigint[],
+    %(fingerprints)b::text[], %(names)b::text[], %(services)b::text[], %(statuses)b::text[], %(labels)b::text[]
+) WITH ORDINALITY AS new (
+    at, first, reason, detail, incident_id, fingerprint, name, service, status, labels, place
 )
+ORDER BY place
 
 -- name: of_incident
 SELECT id, at, first, reason, detail, incident_id, name, service, status

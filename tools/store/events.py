@@ -9,14 +9,14 @@ audit_head; somebody who rewrites that row as well is seen by comparing with an 
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from tools.records import Record, TimelineEntry
-from tools.store.db import Connection, as_json, clean, queries
+from tools.store.db import Connection, clean, queries, to_json
 
 _SQL = queries("events")
 _PAGE = 1000
@@ -60,6 +60,16 @@ def _plain(entry: TimelineEntry) -> dict[str, Any]:
     return {**entry.model_dump(mode="python"), "at": at}
 
 
+class New(NamedTuple):
+    """An event that is to be appended; *incident_id* 0 means it is about no incident. *body* is JSON."""
+
+    incident_id: int
+    kind: str
+    actor: str
+    body: Mapping[str, Any]
+    at: datetime
+
+
 async def append(
     conn: Connection, incident_id: int, kind: str, actor: str, body: Mapping[str, Any], at: datetime
 ) -> TimelineEntry:
@@ -67,24 +77,44 @@ async def append(
 
     Call it inside a transaction, after locking the incident: the chain's end stays locked until the commit.
     """
-    head = await (await conn.execute(_SQL["lock_head"])).fetchone()
-    if head is None:
+    return (await append_many(conn, [New(incident_id, kind, actor, body, at)]))[0]
+
+
+async def append_many(conn: Connection, new: Sequence[New]) -> list[TimelineEntry]:
+    """Append events in their order, as `append` does one; lock every incident of theirs before."""
+    if not new:
+        return []
+    end = await (await conn.execute(_SQL["lock_head"])).fetchone()
+    if end is None:
         raise RuntimeError("audit_head is empty: the record was tampered with; run `tocsin audit verify`")
-    entry = TimelineEntry(
-        seq=head["seq"] + 1,
-        incident_id=incident_id,
-        at=at.astimezone(UTC),
-        kind=clean(kind),
-        actor=clean(actor),
-        body=clean(dict(body)),
-        prev_hash=head["hash"],
-        hash="",
-    )
-    entry = entry.model_copy(update={"hash": digest(entry)})
-    values = {**entry.model_dump(), "incident_id": incident_id or None, "body": as_json(entry.body)}
+    made, seq, last = [], end["seq"], end["hash"]
+    for one in new:
+        seq += 1
+        entry = TimelineEntry(
+            seq=seq,
+            incident_id=one.incident_id,
+            at=one.at.astimezone(UTC),
+            kind=clean(one.kind),
+            actor=clean(one.actor),
+            body=clean(dict(one.body)),
+            prev_hash=last,
+            hash="",
+        )
+        last = digest(entry)
+        made.append(entry.model_copy(update={"hash": last}))
+    values = {
+        "seqs": [one.seq for one in made],
+        "incident_ids": [one.incident_id for one in made],
+        "ats": [one.at for one in made],
+        "kinds": [one.kind for one in made],
+        "actors": [one.actor for one in made],
+        "bodies": [to_json(one.body) for one in made],
+        "prev_hashes": [one.prev_hash for one in made],
+        "hashes": [one.hash for one in made],
+    }
     await conn.execute(_SQL["append"], values)
-    await conn.execute(_SQL["move_head"], {"seq": entry.seq, "hash": entry.hash})
-    return entry
+    await conn.execute(_SQL["move_head"], {"seq": seq, "hash": last})
+    return made
 
 
 async def head(conn: Connection) -> Head:

@@ -6,7 +6,12 @@ SELECT seq, hash FROM audit_head
 
 -- name: append
 INSERT INTO incident_events (seq, incident_id, at, kind, actor, body, prev_hash, hash)
-VALUES (%(seq)s, %(incident_id)s, %(at)s, %(kind)s, %(actor)s, %(body)s, %(prev_hash)s, %(hash)s)
+SELECT seq, nullif(incident_id, 0), at, kind, actor, body::json, prev_hash, hash
+FROM unnest(
+    %(seqs)s::bigint[], %(incident_ids)s::bigint[], %(ats)b::timestamptz[], %(kinds)b::text[], %(actors)b::text[],
+    %(bodies)b::text[], %(prev_hashes)b::text[], %(hashes)b::text[]
+) AS new (seq, incident_id, at, kind, actor, body, prev_hash, hash)
+ORDER BY seq
 
 -- name: move_head
 UPDATE audit_head SET seq = %(seq)s, hash = %(hash)s

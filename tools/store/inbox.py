@@ -50,6 +50,18 @@ async def get(conn: Connection, event_id: str) -> Received | None:
     return Received.model_validate(row) if row else None
 
 
+async def get_new(conn: Connection, event_ids: Sequence[str]) -> list[Received]:
+    """Return those of these events that are not settled, oldest first."""
+    values = {"event_ids": [clean(event_id) for event_id in event_ids]}
+    return [Received.model_validate(row) for row in await (await conn.execute(_SQL["get_new"], values)).fetchall()]
+
+
+async def settle(conn: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Note that events were dealt with; return those that nobody had settled before. Others wait for this transaction."""
+    values = {"event_ids": [clean(event_id) for event_id in event_ids]}
+    return {row["event_id"] for row in await (await conn.execute(_SQL["settle"], values)).fetchall()}
+
+
 async def done(conn: Connection, event_id: str) -> None:
     """Note that *event_id* was dealt with."""
     await conn.execute(_SQL["done"], {"event_id": clean(event_id)})

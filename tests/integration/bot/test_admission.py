@@ -4,12 +4,13 @@ import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.incident import Diagnosed
 from bot.admission.model import Place
-from bot.admit import Admission
+from bot.admit import Admission, Heard
 from bot.facts import ForeignSilences
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
@@ -21,7 +22,8 @@ from tools.errors import Temporary
 from tools.queue import Queue
 from tools.records import Alert, Diagnosis, Usage
 from tools.store import admission as store
-from tools.store import decisions, incidents, silences
+from tools.store import decisions, events, inbox, incidents, silences
+from tools.store.db import StoreRefused
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 _names = itertools.count()
@@ -58,6 +60,9 @@ class Door:
 
     async def take(self, alert):
         return (await self.admission.admit(alert, Place())).reason
+
+    async def take_all(self, alerts):
+        return [one.reason for one in await self.admission.admit_all([Heard(alert, Place()) for alert in alerts])]
 
     async def jobs(self, name):
         sql = "SELECT args FROM procrastinate_jobs WHERE task_name = %s ORDER BY id"
@@ -372,23 +377,92 @@ def deliveries(draw):
     groups = draw(st.integers(1, 2))
     each = [(group, name, status) for group in range(groups) for name in EPISODES for status in ("firing", "resolved")]
     again = draw(st.lists(st.sampled_from(each), max_size=4))
-    return groups, draw(st.permutations(each + again))
+    return groups, draw(st.permutations(each + again)), draw(st.integers(1, 5))
+
+
+def sent(run, group, name, status, severity="critical"):
+    at = EPISODES[name][status == "resolved"]
+    one = alert(f"{run}-{name}", f"{run}-{group}-{name}", at, status=status, severity=severity)
+    return one.model_copy(update={"service": f"{run}-{group}"})
+
+
+def batches(order, size):
+    return [order[at : at + size] for at in range(0, len(order), size)]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deliveries())
 async def test_order_duplication_and_delay_change_no_incident(db, drawn):
-    groups, order = drawn
+    groups, order, batch = drawn
     run = f"run{next(_names)}"
     door = Door(db, policy())
-    for group, name, status in order:
+    for some in batches(order, batch):
         door.clock.forward(7)
-        at = EPISODES[name][status == "resolved"]
-        one = alert(f"{run}-{name}", f"{run}-{group}-{name}", at, status=status, severity="critical")
-        await door.take(one.model_copy(update={"service": f"{run}-{group}"}))
+        await door.take_all([sent(run, *one) for one in some])
     async with db.connection() as conn:
         for group in range(groups):
             (incident,) = await incidents.recent(conn, f"{run}-{group}", 10)
             assert incident.resolved_at is not None
         left = await store.overdue(conn, NOW + timedelta(days=1))
     assert left == []
+
+
+reports = st.tuples(
+    st.integers(0, 1),
+    st.sampled_from(sorted(EPISODES)),
+    st.sampled_from(("firing", "resolved")),
+    st.sampled_from(("warning", "critical")),
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(reports, min_size=2, max_size=14), st.integers(2, 14))
+async def test_what_is_decided_together_is_decided_as_one_by_one(db, order, size):
+    told = []
+    for batch in (1, size):
+        run = f"run{next(_names)}"
+        door = Door(db, policy(flapping_changes=6, cooldown_seconds=60))
+        reasons = [
+            reason
+            for some in batches(order, batch)
+            for reason in await door.take_all([sent(run, *one) for one in some])
+        ]
+        mine = [one for one in await door.incidents() if one.alert.service.startswith(f"{run}-")]
+        shape = [(one.state, one.alert.severity, one.resolved_at is None, await door.kinds(one.id)) for one in mine]
+        async with db.connection() as conn:
+            why = [(await decisions.of_incident(conn, one.id))[0] for one in mine]
+        told.append((reasons, shape, why))
+    assert told[0] == told[1]
+    async with db.connection() as conn:
+        assert (await events.verify(conn)).sound
+
+
+async def test_an_event_that_two_replicas_read_together_is_decided_about_once(db):
+    door = Door(db, policy())
+    names = [f"e{number}" for number in range(6)]
+    async with db.transaction() as conn:
+        for name in names:
+            await inbox.put(conn, name, "webhook", {})
+    heard = [Heard(alert(f"A{name}", severity="critical"), Place(), name) for name in names]
+    told = await asyncio.gather(
+        door.admission.admit_all(heard, names),
+        door.admission.admit_all(heard[3:], names[3:]),
+        door.admission.admit_all(heard[:4], names[:4]),
+    )
+    assert sorted(one.reason for some in told for one in some) == ["opened", *["same_service"] * 5]
+    async with db.connection() as conn:
+        assert await inbox.get_new(conn, names) == []
+
+
+async def test_what_fails_together_leaves_nothing_behind_and_is_still_new(db):
+    door = Door(db, policy())
+    async with db.transaction() as conn:
+        await inbox.put(conn, "e", "webhook", {})
+        await conn.execute(b"ALTER TABLE decisions ADD CHECK (name <> 'Bad')")
+    heard = [Heard(alert(name, severity="critical"), Place(), "e") for name in ("Good", "Bad")]
+    with pytest.raises(StoreRefused):
+        await door.admission.admit_all(heard, ["e"])
+    assert await door.incidents() == []
+    async with db.connection() as conn:
+        assert [one.event_id for one in await inbox.get_new(conn, ["e"])] == ["e"]
+        assert (await events.head(conn)).seq == 0

@@ -46,9 +46,9 @@ async def said(db):
 
 async def heard(db, name, labels, hours=1.0, times=1):
     alert = Alert(fingerprint=name, sender="t", name=name, status="firing")
+    made = decisions.New(alert, {"alertname": name, **labels}, "opened", NOW - timedelta(hours=hours))
     async with db.connection() as conn:
-        for _ in range(times):
-            await decisions.add(conn, alert, {"alertname": name, **labels}, "opened", NOW - timedelta(hours=hours))
+        await decisions.add(conn, [made] * times)
 
 
 async def test_a_silence_is_kept_told_listed_and_ended(db):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 import pytest
 
@@ -88,7 +89,10 @@ async def test_one_event_of_a_batch_that_fails_is_read_again_alone(db: Database,
         if event_id == "b":
             raise KeyError(event_id)
 
-    await reader(db, queue, process)(event_ids=["a", "b", "c"])
+    async def process_many(event_ids: Sequence[str]) -> list[str]:
+        raise ValueError(event_ids)
+
+    await reader(db, queue, process, process_many)(event_ids=["a", "b", "c"])
     assert sorted(seen) == ["a", "b", "c"]
     jobs = await rows(db, "SELECT task_name, args FROM procrastinate_jobs")
     assert jobs == [{"task_name": "intake", "args": {"event_id": "b"}}]

@@ -128,7 +128,7 @@ async def test_every_named_query_prepares_on_the_migrated_schema(db: Database, n
     async with db.connection() as conn:
         for name, query in queries(noun).items():
             text = query.decode()
-            for number, parameter in enumerate(sorted(set(re.findall(r"%\((\w+)\)s", text))), start=1):
-                text = text.replace(f"%({parameter})s", f"${number}")
+            for number, parameter in enumerate(sorted(set(re.findall(r"%\((\w+)\)[sb]", text))), start=1):
+                text = re.sub(rf"%\({parameter}\)[sb]", f"${number}", text)
             if PREPARABLE.match(text):
                 await conn.execute(f"PREPARE {noun}_{name} AS {text}".encode())
