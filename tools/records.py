@@ -163,7 +163,10 @@ class Recalled(Record):
 
 
 class Diagnosis(Record):
-    """What is wrong and how sure; *blind_spots* is what could not be seen, *notes* what code had to correct."""
+    """What is wrong and how sure; *blind_spots* is what could not be seen, *notes* what code had to correct.
+
+    *advice*: what a person should do where no change of the cluster is proposed, "" when that is not known.
+    """
 
     headline: str
     by: Literal["model", "rules"]
@@ -175,6 +178,7 @@ class Diagnosis(Record):
     notes: tuple[str, ...] = ()
     recalled: tuple[Recalled, ...] = ()
     usage: Usage = Usage()
+    advice: str = ""
 
 
 ProposalState = Literal[
@@ -185,7 +189,8 @@ ProposalState = Literal[
 class Plan(Record):
     """What an action would do, from a server-side dry-run.
 
-    *precondition* holds facts (uid, resourceVersion, template hash) compared again at the moment of applying.
+    *precondition* holds facts (uid, resourceVersion, template hash) compared again at the moment of applying; *cluster* is
+    the one that the dry-run ran in, by the name tocsin.yaml gives it, "" where there is only one.
     """
 
     target: str
@@ -193,6 +198,7 @@ class Plan(Record):
     diff: str
     undo: str
     precondition: dict[str, str]
+    cluster: str = ""
 
 
 class ChangeTarget(Record):

@@ -41,7 +41,10 @@ LOOKS = 3  # for the stamp, after an answer was lost
 
 def proposal_digest(incident_id: int, action: str, params: Mapping[str, Scalar], plan: Plan) -> str:
     """Return the SHA-256 (hex) of what is shown and approved, over canonical JSON; an approval is bound to it."""
-    shown = {"incident_id": incident_id, "action": action, "params": dict(params), "plan": plan.model_dump(mode="json")}
+    planned = plan.model_dump(mode="json")
+    if not plan.cluster:  # a digest made before clusters had names still holds
+        del planned["cluster"]
+    shown = {"incident_id": incident_id, "action": action, "params": dict(params), "plan": planned}
     return hashlib.sha256(json.dumps(shown, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -53,6 +56,9 @@ async def plan_change(kube: Kube, action: str, params: Mapping[str, Scalar]) -> 
     module = _action(action)
     plan: Plan = await module.plan(_params(module, action, params), kube)
     shown = {field: redact(getattr(plan, field)) for field in ("target", "line", "diff", "undo")}
+    if kube.cluster:
+        shown |= {"cluster": kube.cluster}
+        shown |= {field: f"{shown[field]} in cluster {kube.cluster}" for field in ("target", "line")}
     return plan.model_copy(update=shown), Risk(module.RISK)
 
 
@@ -124,6 +130,7 @@ async def _carry_out(kube: Kube, proposal: Proposal, look_every_s: float) -> tup
     if proposal_digest(proposal.incident_id, proposal.action, proposal.params, proposal.plan) != proposal.digest:
         return "failed", "the stored proposal is not what its digest says; nothing was changed"
     try:
+        _same_cluster(kube, proposal)
         module = _action(proposal.action)
         params = _params(module, proposal.action, proposal.params)
         return "applied", str(await module.apply(params, proposal.plan, kube, proposal.id))
@@ -144,7 +151,8 @@ async def _look_after(kube: Kube, proposal: Proposal, look_every_s: float) -> tu
 async def _looked_for(kube: Kube, proposal: Proposal, why: str, look_every_s: float) -> tuple[Result, str]:
     """Look for the proposal's mark; "unknown", with what was seen, when it is not there or nothing could carry it."""
     said = "its mark is not on the target"
-    for _ in range(LOOKS):
+    for look in range(LOOKS):
+        await asyncio.sleep(look_every_s if look else 0.0)
         try:
             if await _applied(kube, proposal):
                 return "applied", f"found on the target by its mark; {why}"
@@ -153,14 +161,21 @@ async def _looked_for(kube: Kube, proposal: Proposal, why: str, look_every_s: fl
             break
         except TocsinError as exc:
             said = f"the target could not be read: {redact(str(exc))}"
-        await asyncio.sleep(look_every_s)
     return (
         "unknown",
         f"{why}; {said}. Look at {proposal.plan.target} before anything else is done; it is not tried again",
     )
 
 
+def _same_cluster(kube: Kube, proposal: Proposal) -> None:
+    """Raise Permanent when *kube* is not the cluster that was planned, shown and approved."""
+    if kube.cluster != proposal.plan.cluster:
+        planned, given = proposal.plan.cluster or "the only cluster", kube.cluster or "a cluster without a name"
+        raise Permanent(f"this was planned and approved for {planned}; the identity at hand is that of {given}")
+
+
 async def _applied(kube: Kube, proposal: Proposal) -> bool:
+    _same_cluster(kube, proposal)
     module = _action(proposal.action)
     return bool(
         await module.applied(_params(module, proposal.action, proposal.params), proposal.plan, kube, proposal.id)

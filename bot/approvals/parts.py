@@ -10,22 +10,24 @@ from bot.authority.people import People
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.policy import Policy
-from tools.kube import Kube
+from tools.clusters import Actors, Views
 from tools.records import Proposal
-from tools.sources import Sources
 from tools.store import changes
 from tools.store.db import Connection
 
 
 @dataclass
 class Parts:
-    """*actor* is the identity that may write, None when not configured; *team* the workspace's id, *cluster* the actor's."""
+    """*actors* are the identities that may write, *views* what is read; *team* is the workspace's id.
+
+    *cluster* is what rules call the only cluster where tocsin.yaml names none.
+    """
 
     life: Lifecycle
     policy: Policy
     people: People
-    actor: Kube | None
-    sources: Sources
+    actors: Actors
+    views: Views
     team: str
     metrics: Metrics
     cluster: str = ""
@@ -47,7 +49,7 @@ class Parts:
     async def verdict_on(self, conn: Connection, change: Change, except_id: str, *, broken: bool = False) -> Verdict:
         """Do what `verdict` does on the caller's connection; the proposal *except_id* does not count under caps."""
         if broken:
-            return decide_broken(self.policy, change)
+            return decide_broken(self.policy, change, self.now())
         now = self.now()
         rows = await changes.made(conn, now - HOUR, except_id)
         return decide(self.policy, change, now, [Made(at, of_proposal(row)) for at, row in rows])

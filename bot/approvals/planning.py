@@ -38,17 +38,20 @@ class Planner:
             if await self.propose(case, suggestion):
                 return
 
-    async def propose(self, case: Case, suggestion: Suggestion) -> bool:
-        """Plan *suggestion* and put it on the table; False, with the reason on record, when it cannot be planned."""
-        actor = self._parts.actor
-        if actor is None:
-            reason = "no actor identity is configured (TOCSIN_ACTOR_KUBECONFIG), so nothing can be changed from here"
-            return await self._failed(case, suggestion, reason)
+    async def propose(self, case: Case, suggestion: Suggestion, cluster: str | None = None) -> bool:
+        """Plan *suggestion* and put it on the table; False, with the reason on record, when it cannot be planned.
+
+        It is planned in the cluster of the alert, or in *cluster* by its name.
+        """
+        actors = self._parts.actors
         try:
+            actor = actors.for_alert(case.incident.alert) if cluster is None else actors.of(cluster)
             plan, base = await run.plan_change(actor, suggestion.action, suggestion.params)
         except Permanent as error:
             return await self._failed(case, suggestion, str(error))
-        seen = await circumstances.read(self._parts.sources.kube or actor, suggestion.action, suggestion.params)
+        seen = await circumstances.read(
+            self._parts.views.of(actor.cluster).kube or actor, suggestion.action, suggestion.params
+        )
         proposal = await self._proposal(case, suggestion, plan, base, seen)
         shown = Proposed(
             proposal_id=proposal.id,
@@ -73,7 +76,7 @@ class Planner:
         self, case: Case, suggestion: Suggestion, plan: Plan, base: Risk, seen: Circumstances
     ) -> Proposal:
         """Assess the risk and look up the rule; the proposal carries both, and the version of the policy."""
-        about = self._about(suggestion.params, seen)
+        about = self._about(suggestion.params, seen, plan.cluster)
         bare = Change(suggestion.action, plan.target, about, base)
         risk, reasons = assess(base, await self._context(case, suggestion, bare, seen))
         change = Change(suggestion.action, plan.target, about, risk, _requester(case.incident.alert))
@@ -100,16 +103,24 @@ class Planner:
             needed=verdict.count,
         )
 
-    def _about(self, params: Mapping[str, Scalar], seen: Circumstances) -> ChangeTarget:
+    def _about(self, params: Mapping[str, Scalar], seen: Circumstances, cluster: str) -> ChangeTarget:
         """Return what the rules may know: all of it from the target, nothing from an alert, which anybody could write."""
         return ChangeTarget(
-            cluster=self._parts.cluster,
+            cluster=cluster or self._parts.cluster,
             namespace=str(params.get("namespace") or ""),
             service=self._parts.policy.service_of_target(params),
             labels=seen.labels,
             takes_pods=seen.takes_pods,
             leaves=seen.leaves,
         )
+
+    def _home(self, alert: Alert) -> str:
+        """Return the name of the alert's cluster; what the alert calls it where no name is known."""
+        clusters = self._parts.actors.clusters
+        try:
+            return clusters.of(alert) or alert.cluster
+        except Permanent:
+            return clusters.said_by(alert) or "no known cluster"
 
     async def _context(self, case: Case, suggestion: Suggestion, change: Change, seen: Circumstances) -> Context:
         """Return everything that is known about the change and its circumstances."""
@@ -121,7 +132,9 @@ class Planner:
         freezes = [one for one in policy.changes.freezes if one.covers(now) and matches(one, change) is not False]
         wanted = suggestion.params.get("replicas")
         service = about.service or alert.service
-        elsewhere = alert.cluster and about.cluster and alert.cluster != about.cluster
+        home = self._home(alert)
+        named = bool(policy.clusters or policy.changes.cluster)  # else a kubeconfig's name, which alerts need not know
+        elsewhere = named and home and about.cluster and home != about.cluster
         return Context(
             action=change.action,
             namespace=about.namespace,
@@ -142,7 +155,7 @@ class Planner:
             in_flight=f"another change is under way: {others[0].plan.line}" if others else "",
             key_system=policy.service(service).key_system,
             failed_before=failed,
-            other_cluster=f"the alert is from {alert.cluster}, this changes {about.cluster}" if elsewhere else "",
+            other_cluster=f"the alert is from {home}, this changes {about.cluster}" if elsewhere else "",
             unknown=tuple(seen.unknown),
         )
 
@@ -150,7 +163,8 @@ class Planner:
 def _together(other: Proposal, change: Change) -> bool:
     """Whether another proposal is about the same object or the same service."""
     same_service = bool(change.about.service) and other.about.service == change.about.service
-    return other.plan.target == change.target or same_service
+    same_target = (other.about.cluster, other.plan.target) == (change.about.cluster, change.target)
+    return same_target or same_service
 
 
 def _requester(alert: Alert) -> str:

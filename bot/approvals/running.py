@@ -16,6 +16,7 @@ from bot.authority.decide import Verdict
 from bot.watch import look
 from tools import run
 from tools.errors import Permanent, TocsinError
+from tools.kube import Kube
 from tools.records import Approval, Case, Outcome, Proposal, Risk, Verification
 from tools.store import changes, incidents, proposals
 from tools.store.db import Connection
@@ -41,12 +42,15 @@ class Runner:
         async with self._life.db.connection() as conn:
             proposal = await proposals.get(conn, proposal_id)
             given = await proposals.approvals(conn, proposal_id)
-        if self._parts.actor is None:
+        try:
+            actor = self._parts.actors.of(proposal.plan.cluster)
+        except Permanent as error:
+            await self._withdraw(proposal, str(error))
             return
         try:
             if proposal.state == "approved":
                 await self._still_allowed(proposal, given)
-            await self._carry_out(proposal)
+            await self._carry_out(proposal, actor)
         except _NotAllowedError as no:
             await self._withdraw(proposal, str(no))
 
@@ -71,7 +75,7 @@ class Runner:
             raise _NotAllowedError(f"{left} of {needed} approvals count now{who}")
         _refuse(verdict)
 
-    async def _carry_out(self, proposal: Proposal) -> None:
+    async def _carry_out(self, proposal: Proposal, actor: Kube) -> None:
         version = self._parts.version
 
         async def started(conn: Connection, claimed: Proposal) -> None:
@@ -89,11 +93,9 @@ class Runner:
             await self._life.record_on(conn, proposal.incident_id, event)
             self._parts.metrics.changes.labels(proposal.action, outcome.result).inc()
 
-        if self._parts.actor is None:
-            raise Permanent("no actor identity is configured")
         await run.run_approved(
             self._life.db,
-            self._parts.actor,
+            actor,
             proposal.id,
             proposal.digest,
             started=started,
@@ -115,13 +117,14 @@ class Runner:
         async with self._life.db.connection() as conn:
             proposal = await proposals.get(conn, proposal_id)
             case = await incidents.case(conn, proposal.incident_id)
-        if case.incident.state != "verifying" or self._parts.actor is None:
+        if case.incident.state != "verifying":
             return
         try:
-            check, detail = await run.verify_change(self._parts.actor, proposal.action, proposal.params)
+            actor = self._parts.actors.of(proposal.plan.cluster)
+            check, detail = await run.verify_change(actor, proposal.action, proposal.params)
         except TocsinError as error:
             check, detail = None, f"the target could not be read: {error}"
-        reading = await look(check, detail, self._parts.sources, case)
+        reading = await look(check, detail, self._parts.views.of(proposal.plan.cluster), case)
         times = self._parts.policy.approval
         started = next((row.at for row in reversed(case.timeline) if row.kind == "run_ended"), self._life.clock())
         late = self._life.clock() >= started + timedelta(seconds=times.verify_deadline_seconds)
@@ -142,7 +145,7 @@ class Runner:
             return
         suggestion = run.undo_change(proposal.action, proposal.params, proposal.plan)
         if suggestion is not None:
-            await self._planner.propose(case, suggestion)
+            await self._planner.propose(case, suggestion, proposal.plan.cluster)
 
     async def expire(self) -> None:
         """Take proposals that nobody decided in time off the table."""

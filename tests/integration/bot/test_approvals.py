@@ -13,6 +13,7 @@ from bot.metrics import Metrics
 from bot.policy import Approvers, Policy, Service
 from bot.rights import Presser
 from tests.unit.tools.fakes import APPS, FakeCluster, add_service, kubeconfig, serve, template
+from tools.clusters import Actors, Views
 from tools.errors import Temporary
 from tools.kube import Kube
 from tools.queue import Queue
@@ -75,8 +76,8 @@ async def approvals(db, cluster, clock, members, tmp_path):
                 life=life,
                 policy=POLICY,
                 people=people,
-                actor=actor,
-                sources=sources,
+                actors=Actors.one(actor),
+                views=Views.one(sources),
                 team="T1",
                 metrics=Metrics(),
                 cluster="c",
@@ -197,7 +198,7 @@ async def test_an_alerts_label_cannot_say_who_asked(approvals, db):
 
 
 async def test_without_an_actor_the_reason_is_on_the_record(approvals, db):
-    approvals.parts.actor = None
+    approvals.parts.actors = Actors.one(None)
     number, proposal = await proposed(approvals, db)
     assert proposal is None
     last = (await read(db, number)).timeline[-1]
