@@ -15,6 +15,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.rejected = self._counter("tocsin_rejected_requests", "HTTP requests turned away", "reason")
+        self.refused = self._counter("tocsin_refused", "What was turned away, by door and reason", "door", "reason")
         self.received = self._counter("tocsin_received", "Notifications and events kept in the inbox", "kind")
         self.duplicates = self._counter("tocsin_duplicates", "Deliveries that were already in the inbox", "kind")
         self.unreadable = self._counter("tocsin_unreadable", "Payloads that no reader could read", "kind")

@@ -26,6 +26,7 @@ from bot.base import Base
 from bot.channels import Channels, Groups
 from bot.facts import ForeignSilences
 from bot.hooks import tokens_of
+from bot.identity import Gate, Members, listed_by
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
 from bot.keep import Keep
@@ -33,6 +34,7 @@ from bot.labels import Labels
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.operations import Operations
+from bot.refusals import Refusals
 from bot.schedule import scheduler
 from bot.settings import Settings
 from bot.silencing import Silencer
@@ -46,6 +48,8 @@ from tools.queue import INVESTIGATE, SLACK, WORK, Queue
 log = structlog.get_logger()
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
+REFUSALS_EVERY_S = 5.0
+COUNT_EVERY_S = 15.0
 WORKERS = 8
 
 
@@ -93,7 +97,9 @@ class Service:
         silencer = Silencer(life, policy, self._channels, Groups(client).members, me.team)
         desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge, silencer)
         keep = Keep(self._intake.receive, self._metrics)
-        app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [keep])
+        self._refusals = Refusals(life, self._metrics)
+        gate = Gate(Members(client, me.team), listed_by(policy, self._channels), self._refusals)
+        app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [gate, keep])
         by_socket = settings.slack_mode == "socket"
         token = settings.slack_app_token.get_secret_value()
         self._socket = SocketConnection(app, token, client) if by_socket else None
@@ -116,6 +122,8 @@ class Service:
             {
                 "expire": (EXPIRY_EVERY_S, self._approvals.expire),
                 "sweep": (SWEEP_EVERY_S, self._intake.admission.sweep),
+                "refusals": (REFUSALS_EVERY_S, self._refusals.write),
+                "count": (COUNT_EVERY_S, self._count_jobs),
             }
         )
         rooms = {WORK: WORKERS, SLACK: WORKERS, INVESTIGATE: self._parts.settings.policy.budgets.concurrent}
@@ -138,6 +146,8 @@ class Service:
             worker.cancel()
             self._web.should_exit = True
             ended = await asyncio.gather(web, worker, return_exceptions=True)
+            with contextlib.suppress(TocsinError):
+                await self._refusals.write(everything=True)
         for problem in ended:
             if isinstance(problem, Exception):
                 raise problem
@@ -162,6 +172,12 @@ class Service:
             return Part(False, str(error), required=True)
         return Part(True, required=True)
 
+    async def _count_jobs(self) -> None:
+        counts = await self._queue.counts()
+        self._metrics.oldest_job.set(counts.pop("oldest_s"))
+        for state, number in counts.items():
+            self._metrics.jobs.labels(state).set(number)
+
     def _doors(self, app: AsyncApp | None) -> Doors:
         settings = self._parts.settings
         return Doors(
@@ -173,6 +189,7 @@ class Service:
             webhook_tokens=tokens_of(settings.webhook_tokens.get_secret_value()),
             signing_secret=settings.slack_signing_secret.get_secret_value(),
             slack=AsyncSlackRequestHandler(app).handle if app else None,
+            refused=self._refusals.note,
         )
 
 

@@ -43,6 +43,10 @@ class Part:
 Ready = Callable[[], Awaitable[Mapping[str, Part]]]
 
 
+def _uncounted(door: str, reason: str) -> None:
+    """Stand in where nobody keeps refusals for the record (bot/refusals.py does)."""
+
+
 @dataclass(frozen=True)
 class Doors:
     """What the HTTP side is connected to.
@@ -60,6 +64,7 @@ class Doors:
     signing_secret: str = ""
     slack: SlackHandler | None = None
     webhook_tokens: Mapping[str, str] = field(default_factory=dict)
+    refused: Callable[[str, str], None] = _uncounted
 
 
 def create_app(doors: Doors) -> Starlette:
@@ -196,6 +201,7 @@ async def _body(doors: Doors, request: Request) -> bytes:
 
 def _refuse(doors: Doors, status: int, reason: str, sentence: str) -> NoReturn:
     doors.metrics.rejected.labels(reason).inc()
+    doors.refused("http", reason)
     raise HTTPException(status, sentence)
 
 

@@ -16,10 +16,12 @@ SCOPES: Mapping[str, str] = {
     "channels:read": "channel names",
     "chat:write": "answers",
     "commands": "/diagnose, /tocsin and the message menu",
+    "files:write": "charts as pictures, where the workspace has no native ones",
     "groups:history": "alerts in private channels",
     "groups:read": "names of private channels",
     "reactions:write": "the mark on an alert's message",
     "usergroups:read": "user groups as approvers",
+    "users:read": "telling full members from guests, bots and strangers; without it nobody may ask or approve",
 }
 """Every bot scope of deploy/slack-manifest.yaml, and what is missing without it; a test compares the two."""
 
