@@ -26,6 +26,8 @@ knowledge = typer.Typer(help="Runbooks and lessons: what earlier cases are recal
 audit = typer.Typer(help="The record of every event: append-only and hash-chained.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
 app.add_typer(audit, name="audit")
+policies = typer.Typer(help="Who may approve which change: ask the policy, and check it.", no_args_is_help=True)
+app.add_typer(policies, name="policy")
 evaluate = typer.Typer(
     help="How good is it: measured on recorded incidents with a known culprit.", no_args_is_help=True
 )
@@ -257,6 +259,49 @@ def export(
         from bot.commands import audit
 
         audit.export(common.config, file, debug=common.debug)
+
+
+@policies.command("test")
+def policy_test(
+    ctx: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="The change as a JSON object; flags override it.")] = None,
+    action: Annotated[str, typer.Option("--change", help="The change, for example rollout_restart.")] = "",
+    param: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of its parameters; repeatable.")] = None,
+    cluster: Annotated[str, typer.Option(help="The cluster's name.")] = "",
+    namespace: Annotated[str, typer.Option(help="The target's namespace [default: of the parameters].")] = "",
+    service: Annotated[str, typer.Option(help="The policy's service [default: found from the parameters].")] = "",
+    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of the target's labels; repeatable.")] = None,
+    risk: Annotated[str, typer.Option(help="low, medium, high or critical [default: the change's base].")] = "",
+    requester: Annotated[str, typer.Option(help="Who asked for it (U...).")] = "",
+    by: Annotated[str, typer.Option(help="Who would approve (U...).")] = "",
+    group: Annotated[
+        list[str] | None, typer.Option(help="A user group or oncall: list that --by is in; repeatable.")
+    ] = None,
+    at: Annotated[str, typer.Option(help="When, for example 2026-12-24T22:00+01:00 [default: now].")] = "",
+    leaves: Annotated[int | None, typer.Option(help="How many pods are sure to run meanwhile.")] = None,
+    made: Annotated[int, typer.Option(help="How many like it were made in the hour before.")] = 0,
+    break_glass: Annotated[bool, typer.Option("--break-glass", help="Ask break_glass instead of the rules.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Explain what the policy says to a change: exit code 0 allowed, 1 denied, 2 bad input."""
+    with _readable(ctx) as common:
+        from bot.commands import policy
+
+        flags = {
+            "action": action, "params": policy.pairs("--param", param), "cluster": cluster, "namespace": namespace,
+            "service": service, "labels": policy.pairs("--label", label), "risk": risk, "requester": requester, "by": by,
+            "groups": group, "at": at, "leaves": leaves, "made": made, "break_glass": break_glass,
+        }  # fmt: skip
+        raise typer.Exit(policy.test(common.config, file, flags, as_json=as_json))
+
+
+@policies.command("lint")
+def policy_lint(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Find rules that never match, hide one another or leave a write to nobody; exit code 1 when there are any."""
+    with _readable(ctx) as common:
+        from bot.commands import policy
+
+        raise typer.Exit(policy.find(common.config, as_json=as_json))
 
 
 @logs.command()

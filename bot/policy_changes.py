@@ -95,15 +95,21 @@ class Caps(Section):
 class Rule(Match):
     """Who may approve what it matches: *count* of *approvers*, within *hours* (at any time when left out), under *caps*.
 
-    *allow: false* says that such a change is never made from here.
+    *allow: false* says that such a change is never made from here. Outside its hours a rule denies, unless *outside_hours*
+    is next: then the rules after it are asked.
     """
 
     name: StrictStr
     approvers: Entries = ()
     count: PositiveInt = 1
     hours: Annotated[tuple[Hours, ...], BeforeValidator(_several)] | None = None
+    outside_hours: Literal["deny", "next"] = "deny"
     caps: Caps = Caps()
     allow: bool = True
+
+    def open_at(self, at: datetime) -> bool:
+        """Whether *at* is within its hours."""
+        return self.hours is None or any(window.covers(at) for window in self.hours)
 
 
 class Limit(Match, Caps):

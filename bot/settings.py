@@ -254,6 +254,11 @@ def _model(env: Mapping[str, str], values: dict[str, object]) -> list[str]:
     return []
 
 
+def policy_file(path: Path | None = None) -> tuple[Path | None, Policy, list[str]]:
+    """Return the policy's file (argument, TOCSIN_CONFIG, ./tocsin.yaml, or None), what it says, and what is wrong with it."""
+    return _policy({name: value.strip() for name, value in os.environ.items() if value.strip()}, path)
+
+
 def _policy(env: Mapping[str, str], path: Path | None) -> tuple[Path | None, Policy, list[str]]:
     named = path or (Path(env["TOCSIN_CONFIG"]) if "TOCSIN_CONFIG" in env else None)
     file = (named or Path("tocsin.yaml")).expanduser()

@@ -65,7 +65,7 @@ def least(risk: Risk) -> int:
 
 def decide(policy: Policy, change: Change, at: datetime, made: Sequence[Made] = ()) -> Verdict:
     """Apply the rules to *change* at *at*; *made* are the changes of the hour before."""
-    rule, found = _deciding(policy, change)
+    rule, found = _deciding(policy, change, at)
     checks = [found]
     if rule is not None:
         checks += [_approvers(rule), *_hours(rule, at), *_caps(rule.name, rule, rule.caps, change, at, made)]
@@ -76,14 +76,14 @@ def decide(policy: Policy, change: Change, at: datetime, made: Sequence[Made] = 
     return _verdict(rule, change, checks)
 
 
-def decide_broken(policy: Policy, change: Change) -> Verdict:
-    """Apply break-glass to *change*: neither rules, hours, freezes nor caps per hour; replicas must still be left."""
+def decide_broken(policy: Policy, change: Change, at: datetime) -> Verdict:
+    """Apply break-glass to *change* at *at*: neither rules, hours, freezes nor caps per hour; replicas must still be left."""
     glass = next((one for one in policy.changes.break_glass if matches(one, change)), None)
     if glass is None:
         check = Check("rule", "", False, f"no break_glass of the policy covers {change.action} here")
         return _verdict(None, change, [check])
     checks = [Check("rule", glass.name, True, f'"{glass.name}" covers it'), _approvers(glass)]
-    rule, _ = _deciding(policy, change)
+    rule, _ = _deciding(policy, change, at)
     held: list[tuple[str, Caps]] = [(rule.name, rule.caps)] if rule else []
     held += [(limit.name, limit) for limit in policy.changes.limits if matches(limit, change) is not False]
     for name, caps in held:
@@ -101,9 +101,11 @@ def _verdict(rule: Rule | BreakGlass | None, change: Change, checks: Iterable[Ch
     )
 
 
-def _deciding(policy: Policy, change: Change) -> tuple[Rule | None, Check]:
+def _deciding(policy: Policy, change: Change, at: datetime) -> tuple[Rule | None, Check]:
     """Return the first rule that matches, or none and the reason."""
     for rule in rules(policy):
+        if rule.outside_hours == "next" and not rule.open_at(at):
+            continue
         found = matches(rule, change)
         if found is None:
             lacking = "labels" if change.about.labels is None and rule.labels else "cluster"
@@ -131,7 +133,7 @@ def _approvers(rule: Rule | BreakGlass) -> Check:
 def _hours(rule: Rule, at: datetime) -> list[Check]:
     if rule.hours is None:
         return []
-    holds = any(window.covers(at) for window in rule.hours)
+    holds = rule.open_at(at)
     when = " or ".join(window.words() for window in rule.hours) or "never"
     says = f'rule "{rule.name}" allows it {when} only' if not holds else f"within its hours ({when})"
     return [Check("hours", rule.name, holds, says)]
