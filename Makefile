@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8700
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos
+.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -68,3 +68,6 @@ bench-intake: .venv/.installed ## durable acknowledgements beside an empty Bolt 
 KILLS ?= 100
 chaos: .venv/.installed test-deps ## kill two replicas, Postgres and Redis under load, KILLS=100 times, and compare
 	@$(BIN)/python -u -m bench.chaos --kills $(KILLS)
+
+crash-matrix: .venv/.installed ## SIGKILL at every await point of a change's run, against five kinds of API server
+	@$(BIN)/python -u -m bench.crash_matrix

@@ -227,7 +227,9 @@ def _more(cluster: Cluster) -> None:
         ("jobs", {"metadata": meta | {"name": "import"}, "spec": job_spec, "status": failed}),
         ("horizontalpodautoscalers", {
             "metadata": meta | {"name": "cart"}, "status": {"currentReplicas": 2},
-            "spec": {"minReplicas": 1, "maxReplicas": 4, "scaleTargetRef": {"kind": "Deployment", "name": "cart"}},
+            "spec": {"minReplicas": 1, "maxReplicas": 4, "scaleTargetRef": {"kind": "Deployment", "name": "cart"},
+                     "metrics": [{"type": "Resource", "resource": {
+                         "name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}]},
         }),
         ("storageclasses", {"metadata": {"name": "fast"}, "allowVolumeExpansion": True}),
         ("persistentvolumeclaims", {
@@ -267,7 +269,7 @@ async def practice() -> AsyncIterator[Practice]:
         await made.serve(inner, scope, receive, send)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
         task = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started:  # uvicorn has no event for it
             await asyncio.sleep(0.01)
