@@ -19,18 +19,17 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
+from bot.across import labels_of, silences_of
 from bot.assembly import approvals_of
 from bot.authority.change import of_proposal
 from bot.authority.decide import decide
 from bot.base import Base
 from bot.channels import Channels, Groups
-from bot.facts import ForeignSilences
 from bot.hooks import tokens_of
 from bot.identity import Gate, Members, listed_by
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
 from bot.keep import Keep
-from bot.labels import Labels
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.operations import Operations
@@ -79,7 +78,7 @@ class Service:
         self._queue = Queue(parts.db)
         self._metrics = Metrics()
         life = Lifecycle(parts.db, self._queue, parts.sources.clock, policy.approval.verify_delay_seconds)
-        labels = Labels(policy, parts.sources.prometheus, parts.sources.alertmanager, parts.sources.kube)
+        labels = labels_of(parts)
         thread = Thread(
             client,
             parts.db,
@@ -87,7 +86,7 @@ class Service:
             deciders=lambda proposal: decide(policy, of_proposal(proposal), parts.sources.clock()).approvers,
             default_channel=policy.channels.default,
         )
-        foreign = ForeignSilences(parts.sources.alertmanager)
+        foreign = silences_of(parts)
         self._intake = Intake(life, policy, self._channels, labels, thread.say, self._metrics, foreign)
         self._approvals = approvals_of(parts, life, client, me.team, self._metrics)
         room = asyncio.Semaphore(policy.budgets.concurrent)
