@@ -10,21 +10,25 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from tools.records import Approval, Case, Evidence, Finding, Outcome, Proposal, Risk, TimelineEntry, Verification
+from tools.signals import Chart
 
 CHANGES = frozenset({"rollout", "scaled", "restarted", "config_changed"})
 OVER = ("resolved",)
+NATIVE = "native"
 
 
 @dataclass(frozen=True)
 class Facts:
     """What the thread shows beside the record: who may decide each proposal (Slack ids), where earlier threads are.
 
-    *two_people_from* is the risk from which two people must approve.
+    *two_people_from* is the risk from which two people must approve. *chart* is how its series is drawn: natively, as the picture
+    that Slack keeps under this file id, or (empty) not at all.
     """
 
     approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     two_people_from: Risk = Risk.CRITICAL
     threads: dict[int, str] = field(default_factory=dict)
+    chart: str = NATIVE
 
 
 def entries(case: Case, *kinds: str) -> Iterator[TimelineEntry]:
@@ -138,6 +142,18 @@ def telling(case: Case) -> list[tuple[Evidence, Finding | None]]:
         return place, -(finding.score if finding else 0.0)
 
     return sorted(seen, key=order)
+
+
+def chart(case: Case) -> Chart | None:
+    """Return the telling series: the alert's own query where it crossed its threshold, else what the best hypothesis cites."""
+    cited = case.diagnosis.hypotheses[0].evidence if case.diagnosis and case.diagnosis.hypotheses else ()
+
+    def order(item: Evidence) -> tuple[bool, bool, bool]:
+        drawn = item.chart
+        return drawn is None or drawn.onset is None, drawn is None or drawn.threshold is None, item.id not in cited
+
+    drawn = [item for item in case.evidence if item.chart is not None and not item.error]
+    return min(drawn, key=order).chart if drawn else None
 
 
 def changes(case: Case) -> list[tuple[Evidence, Finding]]:

@@ -3,9 +3,10 @@
 import re
 
 from bot import story
+from bot.blocks.chart import image, native
 from bot.blocks.kit import Block, Post, actions, button, context, fallback, fit, lines, section
 from bot.blocks.text import code, link, moment, percent, prose
-from bot.story import Facts, duration
+from bot.story import NATIVE, Facts, duration
 from tools.records import Case, Diagnosis, Evidence, Finding, Recalled
 
 # A probability in words that people read alike; the bands follow the order of ICD 203's, with fewer steps.
@@ -16,7 +17,8 @@ SEVERITY = {
     "info": ":information_source: info",
 }
 _CLOCK = re.compile(r"\b\d\d:\d\d\b")
-MAX_EVIDENCE = 5
+MAX_EVIDENCE = 5  # with the changes among them
+LINE = 150  # characters: one line of a wide window; all of it is behind "Show evidence"
 MAX_CHANGES = 2
 MAX_OTHERS = 3
 MAX_RECALLED = 2
@@ -53,11 +55,13 @@ def _looking(case: Case) -> Post:
 
 def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
     headline = prose(diagnosis.headline, 600) or "No cause found"
+    changed = story.changes(case)[:MAX_CHANGES]
     blocks: list[Block] = [
         section(f"*{headline}*"),
         context(f"*{sureness(diagnosis)}*", _by(diagnosis), _alert_line(case)),
-        *lines("What I saw", [_saw(*seen) for seen in story.telling(case)[:MAX_EVIDENCE]]),
-        *lines("What changed", [_saw(*seen) for seen in story.changes(case)[:MAX_CHANGES]]),
+        *lines("What I saw", [_saw(*seen) for seen in story.telling(case)[: MAX_EVIDENCE - len(changed)]]),
+        *lines("What changed", [_saw(*seen) for seen in changed]),
+        *_chart(case, facts),
         *lines("It could also be", _also(diagnosis)),
         *lines("What I could not see", [prose(text, 250) for text in story.blind(case)[:MAX_OTHERS]]),
         *lines("Seen before", _recalled(diagnosis, "lesson", facts)),
@@ -89,11 +93,19 @@ def _alert_line(case: Case) -> str:
 
 
 def _saw(evidence: Evidence, finding: Finding | None) -> str:
-    said = prose(finding.statement if finding else evidence.summary, 280)
+    said = prose(finding.statement if finding else evidence.summary, LINE)
     timed = finding and finding.at and not _CLOCK.search(finding.statement)
     at = f", {moment(finding.at)}" if timed and finding and finding.at else ""
     where = f" {link(evidence.link, 'open')}" if evidence.link else ""
     return f"{said}{at} [{code(evidence.id, 40)}]{where}" if evidence.id else f"{said}{at}{where}"
+
+
+def _chart(case: Case, facts: Facts) -> list[Block]:
+    drawn = story.chart(case) if facts.chart else None
+    if drawn is None:
+        return []
+    block = native(drawn) if facts.chart == NATIVE else image(drawn, facts.chart)
+    return [block] if block else []
 
 
 def _also(diagnosis: Diagnosis) -> list[str]:

@@ -112,7 +112,7 @@ def fallback(text: str) -> str:
 def fit(blocks: Sequence[Block], most: int = MAX_BLOCKS, chars: int = MESSAGE_CHARS) -> list[Block]:
     """Return *blocks* cut to what one message (or view) may hold: buttons stay, the last paragraphs go."""
     kept_buttons = [block for block in blocks if block["type"] == "actions"]
-    room = chars - sum(map(_weight, kept_buttons)) - 100
+    room = chars - sum(map(weight, kept_buttons)) - 100
     places = most - len(kept_buttons) - 1
     made: list[Block] = []
     cut = False
@@ -120,14 +120,14 @@ def fit(blocks: Sequence[Block], most: int = MAX_BLOCKS, chars: int = MESSAGE_CH
         if block["type"] == "actions":
             made.append(block)
             continue
-        weight = _weight(block)
-        if cut or places <= 0 or weight > room:
+        length = weight(block)
+        if cut or places <= 0 or length > room:
             if not cut and block["type"] == "section" and room > 200 and places > 0:
                 made.append(section(_clip_fenced(block["text"]["text"], room)))
             cut = True
             continue
         made.append(block)
-        room -= weight
+        room -= length
         places -= 1
     if cut:
         made.insert(_before_buttons(made), context("There is more than one message can show."))
@@ -149,11 +149,12 @@ def _clip_fenced(safe: str, limit: int) -> str:
     return clip(safe, limit - len(_FENCE)) + _FENCE
 
 
-def _weight(part: object) -> int:
+def weight(part: object) -> int:
+    """Count the characters that a reader would see in *part*."""
     if isinstance(part, dict):
         text = part.get("text")
         own = size(text) if isinstance(text, str) else 0
-        return own + sum(_weight(value) for value in part.values() if isinstance(value, dict | list))
+        return own + sum(weight(value) for value in part.values() if isinstance(value, dict | list))
     if isinstance(part, list):
-        return sum(map(_weight, part))
+        return sum(map(weight, part))
     return 0

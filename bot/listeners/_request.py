@@ -27,6 +27,11 @@ def incident_number(text: str) -> int:
     return int(number)
 
 
+def page_number(text: str) -> int:
+    """Return the page that a button turns to, 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
+
+
 def user_of(body: Mapping[str, Any]) -> str:
     """Return who made the request."""
     return str((body.get("user") or {}).get("id") or body.get("user_id") or "")

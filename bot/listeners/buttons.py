@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks import answers, evidence, postmortem
 from bot.desk import Desk
-from bot.listeners._request import channel_of, incident_number, pressed, team_of, tell, user_of
+from bot.listeners._request import channel_of, incident_number, page_number, pressed, team_of, tell, user_of
 from bot.webapi import call
 from tools.errors import Permanent
 from tools.records import Case
@@ -23,6 +23,8 @@ def register(app: AsyncApp, desk: Desk) -> None:
     app.action("approve")(_decide(desk, "approve"))
     app.action("reject")(_decide(desk, "reject"))
     app.action("show_evidence")(_open(desk, evidence.view))
+    for action in evidence.TURN:
+        app.action(action)(_turn(desk))
     app.action(postmortem.KEEP_LESSON)(_open(desk, postmortem.form))
     app.action("postmortem")(_draft(desk))
 
@@ -48,6 +50,20 @@ def _open(desk: Desk, draw: Callable[[Case], dict[str, Any]]) -> Press:
         await ack()
 
     return show
+
+
+def _turn(desk: Desk) -> Press:
+    async def turn(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
+        shown = body.get("view") or {}
+        number = incident_number(str(shown.get("private_metadata") or ""))
+        case = await desk.case(number)
+        if case is None:
+            raise Permanent(answers.no_incident(str(number)))
+        page = evidence.view(case, page_number(pressed(body)))
+        await call(client.views_update, view_id=shown["id"], hash=shown.get("hash"), view=page)
+        await ack()
+
+    return turn
 
 
 def _draft(desk: Desk) -> Press:

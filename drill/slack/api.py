@@ -123,6 +123,8 @@ class Api:
         body = await request.body()
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
             body = next(iter(multipart(request, body).values()), b"")
+        if len(body) != file.length:
+            return PlainTextResponse(f"expected {file.length} bytes, got {len(body)}", 400)
         file.content = body
         return PlainTextResponse(f"OK - {len(body)}")
 

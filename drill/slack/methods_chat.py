@@ -1,7 +1,8 @@
 """chat.*, reactions.*, views.* and assistant.threads.setStatus for the Web API; registered in methods.METHODS."""
 
 from drill.slack import content, messages, people, views
-from drill.slack.errors import JsonDict, SlackError
+from drill.slack.blocks import walk
+from drill.slack.errors import JsonDict, SlackError, refused
 from drill.slack.methods import method
 from drill.slack.state import State
 
@@ -14,6 +15,7 @@ def _post(state: State, args: JsonDict) -> JsonDict:
     said = content.read(args)
     if content.empty(said):
         raise SlackError("no_text")
+    _pictures(state, said)
     custom = args if "chat:write.customize" in state.scopes else {}
     sent = messages.post(
         state,
@@ -41,6 +43,15 @@ def _post_ephemeral(state: State, args: JsonDict) -> JsonDict:
     return {"message_ts": sent["ts"]}
 
 
+def _pictures(state: State, said: JsonDict) -> None:
+    """Refuse blocks that show a file which is not there, not complete, or no picture."""
+    for item in walk(said.get("blocks")):
+        wanted = (item.get("slack_file") or {}).get("id") if isinstance(item.get("slack_file"), dict) else None
+        file = state.files.get(str(wanted)) if wanted else None
+        if wanted and (file is None or not file.shared or not file.mimetype.startswith("image/")):
+            raise refused("invalid_blocks", [f"invalid slack file [json-pointer:/blocks/slack_file/{wanted}]"])
+
+
 def _own(state: State, args: JsonDict, error: str) -> tuple[str, JsonDict]:
     channel = state.channel(args.get("channel")).id
     message = state.find(channel, args.get("ts"))
@@ -58,6 +69,7 @@ def _update(state: State, args: JsonDict) -> JsonDict:
     said = content.read(given, content.UPDATE_CHARS)
     if not said or content.empty({**message, **said}):
         raise SlackError("no_text")
+    _pictures(state, said)
     changed = messages.edit(state, channel, message, said, people.BOT_USER)
     public = messages.public(changed, metadata=True)
     return {"channel": channel, "ts": changed["ts"], "text": changed.get("text", ""), "message": public}

@@ -8,6 +8,7 @@ from drill.slack.errors import JsonDict, SlackError
 from drill.slack.methods import method, page
 from drill.slack.state import File, State
 
+MAX_ALT = 1000
 MAX_FILE = 20_000_000  # bytes; this Slack keeps files in memory
 
 
@@ -115,7 +116,10 @@ def _upload_url(state: State, args: JsonDict) -> JsonDict:
     if not name or not 0 < length <= MAX_FILE:
         raise SlackError("invalid_arguments")
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    file = File(state.new_id("F"), name, name, mimetype=kind, alt=str(args.get("alt_txt") or ""))
+    alt = str(args.get("alt_txt") or "")
+    if len(alt) > MAX_ALT:
+        raise SlackError("alt_txt_too_large")
+    file = File(state.new_id("F"), name, name, mimetype=kind, alt=alt, length=length)
     state.files[file.id] = file
     return {"upload_url": f"{state.base_url}/upload/v1/{file.id}", "file_id": file.id}
 

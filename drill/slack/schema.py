@@ -3,6 +3,7 @@
 A rule takes a value, its JSON pointer and the list of problems, and appends to the list; it never raises.
 """
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -75,7 +76,7 @@ def number(*, least: float | None = None, above: float | None = None, most: floa
     """Allow a finite number within the bounds."""
 
     def rule(value: Any, path: str, problems: Problems) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             fault(problems, "must be a number", path)
         elif least is not None and value < least:
             fault(problems, f"must be at least {least}", path)

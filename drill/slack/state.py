@@ -53,7 +53,7 @@ class View:
 
 @dataclass
 class File:
-    """An uploaded file; *shared* once completeUploadExternal was called."""
+    """An uploaded file of *length* announced bytes; *shared* once completeUploadExternal was called."""
 
     id: str
     name: str
@@ -62,6 +62,7 @@ class File:
     mimetype: str = "application/octet-stream"
     alt: str = ""
     shared: bool = False
+    length: int = 0
 
 
 @dataclass

@@ -192,6 +192,33 @@ async def test_show_evidence_opens_the_exact_queries(slack: Slack, dana: Person,
     assert "http_requests_total" in str(boot["views"])
 
 
+async def test_the_evidence_is_turned_page_by_page(
+    slack: Slack, desk: FakeDesk, dana: Person, card: dict[str, Any]
+) -> None:
+    long = tuple(
+        samples.EVIDENCE[1].model_copy(update={"id": f"E{number}", "body": f"piece {number}\n" + "x" * 4000})
+        for number in range(9)
+    )
+    desk.record = samples.diagnosed().model_copy(update={"evidence": long})
+    await dana.press(card["card"], "show_evidence")
+
+    async def shown() -> dict[str, Any]:
+        return (await dana.http.get("/drill/slack/boot", params={"user": "U0DANA"})).json()["views"][-1]
+
+    async def turn(action: str) -> dict[str, Any]:
+        view = await shown()
+        block = next(block for block in view["blocks"] if block["type"] == "actions")
+        await dana.do("press", view_id=view["id"], block_id=block["block_id"], action_id=action)
+        return await shown()
+
+    first = await shown()
+    assert "Page 1 of" in str(first)
+    second = await turn("evidence_later")
+    assert "Page 2 of" in str(second)
+    assert second["id"] == first["id"]
+    assert "Page 1 of" in str(await turn("evidence_earlier"))
+
+
 async def test_a_postmortem_is_asked_for(desk: FakeDesk, dana: Person, card: dict[str, Any]) -> None:
     await dana.press(card["resolved"], "postmortem")
     assert desk.asked == [("postmortem", 12, "U0DANA")]

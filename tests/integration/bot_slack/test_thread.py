@@ -13,6 +13,7 @@ from tests.unit.bot_slack import samples
 from tools.cache import MemoryCache
 from tools.errors import Temporary
 from tools.records import Proposal
+from tools.signals import chart
 from tools.store import events, evidence, incidents, posts, proposals
 from tools.store.db import Database
 
@@ -33,6 +34,15 @@ class Record:
     async def diagnosed(self) -> None:
         async with self.db.transaction() as conn:
             await evidence.save(conn, self.id, samples.EVIDENCE)
+        await self.add("diagnosed", {"diagnosis": samples.DIAGNOSIS.model_dump(mode="json")}, 4)
+
+    async def charted(self, *, flapping: bool = False) -> None:
+        """A diagnosis whose evidence has a telling series; one that crosses its threshold more often than 20 points can show."""
+        times = [samples.at(15.0 * number).timestamp() for number in range(-100, 4)]
+        values = [0.4 if number > 100 or (flapping and number % 2) else 0.002 for number in range(104)]
+        drawn = chart("CheckoutHighErrors", times, values, unit="ratio", threshold=0.05, onset=samples.at(0))
+        async with self.db.transaction() as conn:
+            await evidence.save(conn, self.id, [samples.EVIDENCE[1].model_copy(update={"chart": drawn})])
         await self.add("diagnosed", {"diagnosis": samples.DIAGNOSIS.model_dump(mode="json")}, 4)
 
     async def proposed(self) -> None:
@@ -193,6 +203,96 @@ async def test_blocks_that_slack_refuses_become_plain_words(slack: Slack, db: Da
     done = slack.door.writes()
     await thread.redraw(record.id)
     assert slack.door.writes() == done
+
+
+REFUSED = {"ok": False, "error": "invalid_blocks"}
+
+
+def kinds(slack: Slack) -> list[str]:
+    return [
+        block["type"] for block in slack.ours()["card"]["blocks"] if block["type"] in ("data_visualization", "image")
+    ]
+
+
+async def test_the_card_shows_its_chart_natively(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await thread.redraw(record.id)
+    await record.charted()
+    await thread.redraw(record.id)
+    assert kinds(slack) == ["data_visualization"]
+    assert slack.workspace.state.files == {}
+    done = slack.door.writes()
+    await thread.redraw(record.id)
+    assert slack.door.writes() == done
+
+
+@pytest.mark.parametrize("drawn_before", [True, False])
+async def test_a_workspace_without_native_charts_gets_a_picture_in_the_same_card(
+    slack: Slack, db: Database, thread: Thread, drawn_before: bool
+) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    if drawn_before:
+        await thread.redraw(record.id)
+    await record.charted()
+    slack.door.faults = {"chat.postMessage": Fault(200, REFUSED), "chat.update": Fault(200, REFUSED)}
+    await thread.redraw(record.id)
+    assert kinds(slack) == ["image"]  # `ours` fails when there are two cards
+    (block,) = [block for block in slack.ours()["card"]["blocks"] if block["type"] == "image"]
+    assert "threshold 5 %" in block["alt_text"]
+    (file,) = slack.workspace.state.files.values()
+    assert (file.id, file.shared, file.content[:4]) == (block["slack_file"]["id"], True, b"\x89PNG")
+    await record.proposed()
+    await thread.redraw(record.id)
+    assert kinds(slack) == ["image"]
+    assert len(slack.workspace.state.files) == 1
+
+
+async def test_a_series_that_20_points_cannot_show_is_a_picture(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await record.charted(flapping=True)
+    await thread.redraw(record.id)
+    assert kinds(slack) == ["image"]
+
+
+@pytest.mark.parametrize("step", ["files.getUploadURLExternal", "files.completeUploadExternal"])
+@pytest.mark.parametrize("after", [True, False])
+async def test_an_upload_whose_answer_was_lost_holds_no_card_up_and_comes_later(
+    slack: Slack, db: Database, thread: Thread, step: str, after: bool
+) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await record.charted(flapping=True)
+    slack.door.faults[step] = Fault(after=after)
+    with pytest.raises(Temporary):  # the job comes again for the chart
+        await thread.redraw(record.id)
+    assert "checkout fails since the rollout" in slack.ours()["card"]["text"]
+    assert kinds(slack) == []
+    await thread.redraw(record.id)
+    assert kinds(slack) == ["image"]
+
+
+async def test_without_the_right_to_upload_the_native_chart_stands(slack: Slack, db: Database, thread: Thread) -> None:
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await record.charted(flapping=True)
+    slack.door.faults["files.getUploadURLExternal"] = Fault(
+        200, {"ok": False, "error": "missing_scope", "needed": "files:write"}
+    )
+    await thread.redraw(record.id)
+    assert kinds(slack) == ["data_visualization"]
+
+
+async def test_a_workspace_that_takes_no_chart_at_all_gets_the_card_without_one(
+    slack: Slack, db: Database, client: AsyncWebClient
+) -> None:
+    async def sleep(_seconds: float) -> None:
+        return
+
+    thread = Thread(client, db, MemoryCache(), deciders=deciders, sleep=sleep)
+    record = await opened(db, "C0ALERTS", await slack.alert())
+    await record.charted()
+    slack.door.faults["chat.postMessage"] = Fault(200, REFUSED, times=4)
+    await thread.redraw(record.id)
+    assert kinds(slack) == []
+    assert any(block["type"] == "section" for block in slack.ours()["card"]["blocks"])
 
 
 async def test_a_channel_that_refuses_us_is_said_and_leaves_no_claim(

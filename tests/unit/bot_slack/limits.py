@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.blocks.kit import Post
 
-MESSAGE = {"section", "context", "actions", "divider", "header"}
+MESSAGE = {"section", "context", "actions", "divider", "header", "data_visualization", "image"}
 VIEW = {*MESSAGE, "input"}
 ID = 255
 

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.blocks import answers, evidence, home, postmortem
+from bot.blocks.card import card
 from bot.blocks.kit import fit, section
 from bot.blocks.thread import desired, root
 from bot.postmortem import draft, figures, markdown
@@ -10,6 +11,7 @@ from bot.story import Facts
 from tests.unit.bot_slack import samples
 from tests.unit.bot_slack.limits import buttons, check_blocks, check_post, check_view, said
 from tools.records import Case, Risk
+from tools.signals import chart
 
 FACTS = Facts(
     approvers={samples.PROPOSAL_ID: ("U0DANA", "S0ONCALL")}, threads={7: "https://drill.slack.com/archives/C1/p1"}
@@ -228,6 +230,43 @@ def test_show_evidence_has_the_exact_queries_and_the_failures() -> None:
     assert "http_requests_total" in told
     assert "Could not be read: Loki answered 503" in told
     check_view(evidence.view(samples.case()))
+
+
+def test_the_card_shows_five_lines_of_evidence_at_most_changes_among_them() -> None:
+    many = tuple(
+        samples.EVIDENCE[1].model_copy(update={"id": f"e{number}", "findings": (samples.ERRORS,)})
+        for number in range(9)
+    )
+    case = samples.diagnosed().model_copy(update={"evidence": (samples.EVIDENCE[0], *many)})
+    blocks = card(case, Facts(chart="")).blocks
+    seen = [
+        block["text"]["text"] for block in blocks if block["type"] == "section" and "What" in block["text"]["text"][:6]
+    ]
+    lines = [line for text in seen if "could not" not in text for line in text.splitlines()[1:]]
+    assert len(lines) == 5
+    assert sum("rolled out revision 12" in line for line in lines) == 1
+
+
+def test_the_card_has_one_chart_with_threshold_and_onset() -> None:
+    drawn = chart(
+        "CheckoutHighErrors", [samples.at(15 * n).timestamp() for n in range(-60, 4)], [0.002] * 60 + [0.4] * 4,
+        unit="ratio", threshold=0.05, onset=samples.at(0),
+    )  # fmt: skip
+    case = samples.diagnosed()
+    evidence_ = (*case.evidence[:1], case.evidence[1].model_copy(update={"chart": drawn}), *case.evidence[2:])
+    case = case.model_copy(update={"evidence": evidence_})
+    (block,) = [block for block in card(case, Facts()).blocks if block["type"] == "data_visualization"]
+    names = [series["name"] for series in block["chart"]["series"]]
+    assert names == ["CheckoutHighErrors", "threshold 5"]
+    assert block["chart"]["axis_config"]["y_label"] == "%"
+    (onset,) = [label for label in block["chart"]["axis_config"]["categories"] if label.endswith("onset")]
+    assert onset.startswith("03:00:00")
+    (picture,) = [block for block in card(case, Facts(chart="F01")).blocks if block["type"] == "image"]
+    assert picture["slack_file"] == {"id": "F01"}
+    assert "left its level at 03:00:00 UTC; threshold 5 %" in picture["alt_text"]
+    assert not [
+        block for block in card(case, Facts(chart="")).blocks if block["type"] in ("image", "data_visualization")
+    ]
 
 
 def test_home_and_status_list_what_is_open() -> None:
