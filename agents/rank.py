@@ -43,6 +43,19 @@ KINDS: Mapping[str, tuple[Role, float]] = {
     "log_template": ("log", 0.45),
     "metric_shift": ("symptom", 0.35),
     "alert_value": ("symptom", 0.2),
+    # What a service stands on, reads and waits for (tools.evidence: kubernetes, resources, queues, settings, dns)
+    "volume_full": ("state", 0.95),
+    "certificate_expired": ("state", 0.95),
+    "dns_down": ("state", 0.95),
+    "noisy_neighbour": ("state", 0.95),
+    "quota_refuses": ("state", 0.95),
+    "failed_create": ("state", 0.85),
+    "last_runs_failed": ("state", 0.9),
+    "job_failed": ("state", 0.85),
+    "queue_backlog": ("state", 0.85),
+    "hpa_at_maximum": ("state", 0.8),
+    "config_changed": ("change", 0.8),
+    "template_edited": ("change", 0.8),
     # What the ranking of raw signals says about a service, by source; the findings above say more where they exist.
     "traces_deviate": ("state", 0.6),
     "impact_deviate": ("state", 0.6),
@@ -160,7 +173,7 @@ def _related(
     scope: Scope, findings: Sequence[Finding], services: Mapping[str, Service], standing: Standing | None
 ) -> Callable[[str], float]:
     """Return how much a fact about a service matters here: its own and what its calls point at fully, dependencies less."""
-    pointed = {scope.service, ""}
+    pointed = {scope.service, ""} | {found.service for found in findings if found.data.get("harms") == scope.service}
     for _hop in range(2):
         pointed.update(monitor.peers(findings, pointed))
     called = {name for service in pointed if service in services for name in services[service].depends_on}
@@ -255,7 +268,7 @@ def rank(facts: Facts) -> tuple[Suspect, ...]:
                 statement=statement,
                 score=round(min(score, CEILING), 3),
                 evidence=tuple(ids[service, kind]),
-                confidence=round(sure[service], 3),
+                confidence=round(min(sure[service], CEILING), 3),
             )
         )
     return tuple(sorted(suspects, key=lambda one: (-services[one.service], one.service, -one.score, one.kind)))
