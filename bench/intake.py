@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
+import aiohttp
 
-from bench.chaos import ask, settle
+from bench.chaos import ask, settle, unsettled
 from bench.intake_load import HttpSide, SocketSide
 from bench.stage import TOKEN, Postgres, alert_body, stage
 
@@ -31,6 +31,7 @@ BURSTS = (1_000, 10_000)
 PASSES = 3
 GROUPS = 40
 STORM = 10_000
+SENDERS = 16
 LONGEST_S = 900.0  # of the storm
 
 
@@ -107,15 +108,21 @@ async def storm(folder: Path, alerts: int) -> str:
         numbers = iter(range(alerts))
         began = time.monotonic()
 
-        async def send(http: httpx.AsyncClient) -> None:
+        async def send(http: aiohttp.ClientSession) -> None:
             for number in numbers:
                 body = alert_body(number % GROUPS, number, GROUPS)
-                while not (await http.post(f"{replica.url}/webhook/alertmanager", json=body)).is_success:
+                while True:
+                    async with http.post(f"{replica.url}/webhook/alertmanager", json=body) as answer:
+                        if answer.ok:
+                            break
                     await asyncio.sleep(0.5)
 
-        async with httpx.AsyncClient(timeout=30, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-            await asyncio.gather(*(send(http) for _ in range(16)))
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+            await asyncio.gather(*(send(http) for _ in range(SENDERS)))
         kept = time.monotonic() - began
+        while (await asyncio.to_thread(unsettled, made.dsn))["unread"] and time.monotonic() - began < LONGEST_S:
+            await asyncio.sleep(0.5)
+        read = time.monotonic() - began
         left = await settle(made.dsn, LONGEST_S)
         quiet = time.monotonic() - began
         incidents = ask(made.dsn, "SELECT count(*) FROM incidents")[0][0]
@@ -123,7 +130,8 @@ async def storm(folder: Path, alerts: int) -> str:
         decided = ask(made.dsn, "SELECT count(*) FROM decisions")[0][0]
         stuck = ", ".join(f"{name} {count}" for name, count in left.items() if count) or "nothing"
         print(
-            f"storm: {alerts} alerts kept in {kept:.1f} s; decisions={decided} posts={len(made.ours())}; left: {stuck}"
+            f"storm: {alerts} alerts kept in {kept:.1f} s, decided in {read:.1f} s; decisions={decided}"
+            f" posts={len(made.ours())} (Slack takes one a second); left: {stuck}"
         )
         rss = replica.rss_mb()
     return f"incidents={incidents} investigations={diagnosed} quiet_s={quiet:.0f} rss_mb={rss:.0f}"

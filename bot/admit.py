@@ -33,6 +33,7 @@ from tools.store.db import Connection
 
 log = structlog.get_logger()
 AT_A_TIME = 4  # transactions that may wait for each other's locks; the other connections serve the inbox
+LOOKS_AT_ONCE = 4
 OVERDUE_S = 30.0
 KEEP_DECISIONS = timedelta(days=90)
 
@@ -77,10 +78,11 @@ class Admission:
         An alert of an event that somebody else has settled is left out.
         """
         foreign = await self._foreign.read()
-        arrivals = [(one.event_id, await self._arrival(one)) for one in heard]
+        arrivals = await self._arrivals(heard)
         async with self._room, self._life.db.transaction() as conn:
             mine = await inbox.settle(conn, settles) if settles else set()
-            todo = [arrival for event_id, arrival in arrivals if not event_id or event_id in mine]
+            pairs = zip(heard, arrivals, strict=True)
+            todo = [arrival for one, arrival in pairs if not one.event_id or one.event_id in mine]
             admitted = await self._decide(conn, todo, foreign)
         for one in admitted:
             self._metrics.decisions.labels(one.reason).inc()
@@ -106,6 +108,16 @@ class Admission:
                 admitted.append(await outcomes.apply(conn, arrival, decide(arrival.candidate)))
         await together.finish(conn)
         return admitted
+
+    async def _arrivals(self, heard: Sequence[Heard]) -> list[Arrival]:
+        """Learn what the monitoring system knows of the alerts, a few at once: each look may take its deadline."""
+        room = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+        async def arrival(one: Heard) -> Arrival:
+            async with room:
+                return await self._arrival(one)
+
+        return await asyncio.gather(*(arrival(one) for one in heard))
 
     async def _arrival(self, heard: Heard) -> Arrival:
         known = await self._labels.known(heard.alert)

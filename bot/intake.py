@@ -5,7 +5,7 @@ that the same transaction defers.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from tools.store import inbox, incidents
 log = structlog.get_logger()
 
 Say = Callable[[str, str, str, str], Awaitable[None]]
+TOGETHER = 100  # alerts of one transaction, about a tenth of a second
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _NOT_NEW = frozenset({"message_changed", "message_deleted", "channel_join", "channel_leave", "channel_topic"})
 
@@ -82,20 +83,20 @@ class Intake:
         """
         async with self._life.db.connection() as conn:
             events = await inbox.get_new(conn, event_ids)
-        heard: list[Heard] = []
+        heard: list[list[Heard]] = []
         alone: list[str] = []
         for event in events:
             try:
                 alerts = await self._alerts_of(event)
             except Unreadable:
                 alerts = None
-            if alerts is None:
+            if not alerts:
                 alone.append(event.event_id)
             else:
-                heard += alerts
-        together = [event.event_id for event in events if event.event_id not in alone]
-        if together:
-            await self.admission.admit_all(heard, together)
+                heard.append(alerts)
+        for some in _portions(heard):
+            settles = list(dict.fromkeys(one.event_id for one in some))
+            await self.admission.admit_all(some, settles)
         return alone
 
     async def _alerts_of(self, event: inbox.Received) -> list[Heard] | None:
@@ -201,3 +202,15 @@ def asked(service: str, text: str, user: str, request_id: str) -> Alert:
         annotations={"summary": text} if text else {},
         group_key=f"asked:{request_id}",
     )
+
+
+def _portions(heard: Sequence[list[Heard]]) -> Iterator[list[Heard]]:
+    """Put the alerts of whole events together, at most TOGETHER, or those of one event: a transaction's locks are held briefly."""
+    portion: list[Heard] = []
+    for alerts in heard:
+        if portion and len(portion) + len(alerts) > TOGETHER:
+            yield portion
+            portion = []
+        portion += alerts
+    if portion:
+        yield portion
