@@ -13,7 +13,7 @@ from tools.records import Evidence, Recalled, Suspect
 # Anything that could be read as one of our tags, in any width of angle bracket, with any spacing.
 TAG = re.compile(r"[<\uff1c\ufe64\u2039\u3008]\s*[/\uff0f\u2215]?\s*data\b", re.IGNORECASE)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-BODY_CHARS = 1200
+BODY_CHARS = 1000
 RECALL_CHARS = 600
 RANKED = 5
 
