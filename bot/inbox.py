@@ -67,7 +67,7 @@ class Inbox:
         self._room = room
         self._waiting: deque[_Waiting] = deque()
         self._chars = 0
-        self._flushers: set[asyncio.Task[None]] = set()
+        self._flushers: set[asyncio.Task[Any] | None] = set()
 
     async def receive(self, event_id: str, kind: str, payload: Mapping[str, Any]) -> bool:
         """Return once the event is durable; False when *event_id* was seen before.
@@ -92,17 +92,18 @@ class Inbox:
 
     def _start(self) -> None:
         if len(self._flushers) < FLUSHERS and (not self._flushers or len(self._waiting) >= MOST_ROWS):
-            task = asyncio.get_running_loop().create_task(self._flush(), name="inbox")
-            self._flushers.add(task)
-            task.add_done_callback(self._flushers.discard)
+            self._flushers.add(asyncio.get_running_loop().create_task(self._flush(), name="inbox"))
 
     async def _flush(self) -> None:
-        while self._waiting:
-            if len(self._waiting) < MOST_ROWS:
-                await asyncio.sleep(GATHER_S)
-            batch = self._take()
-            if batch:
-                await self._keep(batch)
+        try:
+            while self._waiting:
+                if len(self._waiting) < MOST_ROWS:
+                    await asyncio.sleep(GATHER_S)
+                batch = self._take()
+                if batch:
+                    await self._keep(batch)
+        finally:  # here and not when the task is seen to be done: who comes in between would wait for nobody
+            self._flushers.discard(asyncio.current_task())
 
     def _take(self) -> list[_Waiting]:
         """Take the next batch; a caller who has gone is left out. Sorted, so that two batches cannot deadlock."""

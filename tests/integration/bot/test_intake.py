@@ -202,3 +202,37 @@ async def test_what_a_real_alertmanager_posts_is_read(db, intake, name):
     await deliver(intake, name, {"type": "event_callback", "event": event})
     (incident,) = await all_incidents(db)
     assert incident.alert.name in ("TargetDown", "HighErrorRate")
+
+
+def notification(count, start=0):
+    alerts = [
+        {"status": "firing", "labels": {"alertname": "Slow", "service": "payment", "severity": "critical", "n": str(n)}}
+        for n in range(start, start + count)
+    ]
+    return {"version": "4", "status": "firing", "receiver": "r", "groupKey": "{}:{}", "alerts": alerts}
+
+
+async def test_events_read_together_are_all_settled_and_the_special_ones_are_left_to_be_read_alone(db, intake):
+    firing = "[FIRING:1] HighErrorRate payment (demo critical payments)"
+    given = {
+        "alertmanager:1": ("webhook", notification(230)),
+        "alertmanager:2": ("webhook", notification(70, 230)),
+        "alertmanager:3": ("webhook", notification(60, 300)),
+        "slack:1": ("slack_event", slack_event(firing)),
+        "slack:2": ("slack_event", slack_event(firing, ts="100.3", thread_ts="100.1", user="U1")),
+        "slack:3": ("slack_event", slack_event(firing, channel="C0OTHER")),
+        "other:1": ("webhook", {}),
+    }
+    for name, (kind, body) in given.items():
+        await intake.receive(name, kind, body)
+    assert await intake.process_many(["gone", *given]) == ["slack:2", "slack:3", "other:1"]
+    assert await intake.process_many(list(given)) == ["slack:2", "slack:3", "other:1"]
+    async with db.connection() as conn:
+        states = {name: (await inbox.get(conn, name)).state for name in given}
+        rows = await (
+            await conn.execute("SELECT count(*) AS n, count(DISTINCT xmin::text) AS tx FROM decisions")
+        ).fetchone()
+    assert [name for name, state in states.items() if state == "done"] == [*list(given)[:4]]
+    assert rows["n"] == 361
+    assert rows["tx"] == 3  # 230 alerts of one notification, then 70, then 60 and the message
+    assert len(await all_incidents(db)) <= 2

@@ -43,6 +43,12 @@ async def test_the_same_event_many_times_at_once_is_fresh_once(db: Database, que
     assert len(await rows(db, "SELECT id FROM procrastinate_jobs")) == 1
 
 
+async def test_who_comes_at_the_moment_a_batch_is_done_is_kept_too(db: Database, queue: Queue):
+    writer = Inbox(db, queue, patience_s=30.0)
+    async with asyncio.timeout(25):
+        assert [await writer.receive(f"e{number}", "webhook", {}) for number in range(20)] == [True] * 20
+
+
 async def test_a_row_that_the_database_refuses_fails_alone(db: Database, queue: Queue):
     async with db.connection() as conn:
         await conn.execute(b"ALTER TABLE inbox ADD CHECK (kind <> 'bad')")
