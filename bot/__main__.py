@@ -209,6 +209,18 @@ def rank(
         evaluation.main(path, format_, out, without or ())
 
 
+@evaluate.command("templates")
+def templates_of_logs(
+    ctx: typer.Context,
+    seed: Annotated[int, typer.Option(help="Which values fill the templates.")] = 0,
+) -> None:
+    """Group labelled log files made from the log calls of installed packages, beside Drain; grouping accuracy."""
+    with _readable(ctx):
+        from bot.commands import eval_templates
+
+        eval_templates.main(seed)
+
+
 @knowledge.command()
 def sync(
     ctx: typer.Context,

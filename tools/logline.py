@@ -34,7 +34,7 @@ _STAMP = (
 _LEVEL = r"(?i:trace|debug|info|information|notice|warn|warning|err|error|severe|crit|critical|alert|emerg|fatal|panic|failure)"
 _WORD_LEVEL = rf"(?:[\[(<]{_LEVEL}[\])>]:?|{_LEVEL}(?=[\s:|]|$):?)"
 _PAIR = r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]"
-_COMPONENT = r"(?:[A-Za-z_][\w.$/#@<>()\[\]*-]{0,90} ?:(?=\s|$))"
+_COMPONENT = rf"(?:(?!{_LEVEL}\b)[A-Za-z_][\w.$/#@<>()\[\]*-]{{0,90}} ?:(?=\s|$))"
 
 _SYSLOG = re.compile(
     rf"^.{{0,60}}?\b{_MONTH} +\d{{1,2}} \d\d:\d\d:\d\d (?P<host>[^\s\[\]:]+) "
@@ -43,13 +43,14 @@ _SYSLOG = re.compile(
 _TIMED = re.compile(rf"^(?:\S{{1,60}} +){{0,5}}?\[?(?:{_STAMP}|\d{{6}} \d{{6}})\]?,?(?=[\s|]|$)(?P<rest>\s*\|?)")
 _EPOCH = re.compile(r"^(?:\S{1,60} +){0,4}?1[0-9]\d{8}(?:\.?\d{3,6})? +(?:\d{1,3} +)?")
 _LEVELLED = re.compile(
-    rf"^(?:[-|]?\s*(?:{_PAIR}|[\w./@:+-]{{1,60}}))?(?:\s+(?:{_PAIR}|[\w./@:+-]{{1,60}})){{0,2}}?\s*[-|]?\s*{_WORD_LEVEL}"
+    rf"^(?:[-|]?\s*(?:{_PAIR}|[\w./@:+-]{{1,60}}))??(?:\s+(?:{_PAIR}|[\w./@:+-]{{1,60}})){{0,2}}?\s*[-|]?\s*{_WORD_LEVEL}"
     rf"(?P<gap>\s*)"
 )
 _LOGCAT = re.compile(r"^\s*\d+\s+\d+\s+[VDIWEFA]\s+(?P<tag>[^:]{1,60}?)\s*:\s")
 _PIPES = re.compile(r"^(?:[\w.$/-]{1,60}\|){1,3}")
 _AFTER_LEVEL = (
-    re.compile(rf"^(?:[-|:]\s+)?(?:\d+\s+)?(?:---\s+)?{_PAIR}\s+(?:-\s+)?(?:{_COMPONENT}\s*)?(?:-\s+)?"),
+    re.compile(rf"^(?:[-|:]\s+)?(?:\d+\s+)?(?:---\s+)?{_PAIR}\s+(?:-\s+|{_COMPONENT}\s*(?:-\s+)?)?"),
+    re.compile(r"^\d+#\d+:\s+(?:\*\d+\s+)?"),
     re.compile(rf"^(?:[-|:]\s+)?{_COMPONENT}\s*(?:-\s+)?"),
     re.compile(rf"^[A-Za-z_]\w*(?:\.[\w$]+)+ +{_PAIR} *(?:-\s+)?"),
     re.compile(r"^[A-Za-z_][\w.$]*(?:\s{2,}|\s+- )"),
@@ -59,11 +60,12 @@ _AFTER_TIME = (
     re.compile(r"^\S+(?: \*\d+)? - (?=\S)"),
     re.compile(rf"^(?:-\s+)?(?:\d+\s+)?{_PAIR}\s+(?:{_COMPONENT}\s*)?"),
     re.compile(rf"^{_COMPONENT}\s*"),
-    re.compile(r"^[-|]\s+"),
+    re.compile(r"^[-|*#.]\s+"),
 )
 _KLOG_HEAD = re.compile(r"^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w./-]+:\d+\] ")
 _LOGFMT = re.compile(r'(?:^|\s)(?:msg|message)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
 _LOGFMT_ERROR = re.compile(r'\s(?:err|error|exception|reason|cause)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
+_BRACKETED = re.compile(rf"^\[{_STAMP}: {_LEVEL}/[^\]\s]+\]\s")
 _LOGCAT_BRIEF = re.compile(r"^[VDIWEF]/[^(]{1,40}\(\s*\d+\):\s")
 
 _TLD = r"(?:com|net|org|edu|gov|io|dev|cn|hk|uk|de|fr|jp|ru|br|tw|kr|nl|it|local|internal|cluster|localdomain)"
@@ -86,6 +88,7 @@ _VARIABLES = re.compile(
     r"|(?P<single>(?<![\w'])'[^'\s]{1,80}'(?!\w)|\"[^\"\s]{1,80}\")"
 )
 _RUN = re.compile(r"<\*>(?:[-:./,#*x_+]*<\*>)+")
+_HELD = re.compile(r"(?<![\w>])([\[{])(?:<\*>|[\s,:;='\"|])*([\]}])")
 _LIST = re.compile(r"<\*>[,;|]?(?: +<\*>[,;|]?)+(?=[\s\])}.]|$)")
 
 
@@ -135,7 +138,7 @@ def _json(line: str) -> tuple[str, str] | None:
 
 def body(message: str) -> str:
     """*message* without its header: time, host, process, thread, level and component; all of it when it has none."""
-    for pattern in (_KLOG_HEAD, _LOGCAT_BRIEF):
+    for pattern in (_KLOG_HEAD, _LOGCAT_BRIEF, _BRACKETED):
         found = pattern.match(message)
         if found:
             return message[found.end() :]
@@ -186,6 +189,8 @@ def mask(text: str) -> str:
     if "<*>" in text:
         text = _RUN.sub(WILD, text)
         text = _LIST.sub(WILD, text)
+    if "[" in text or "{" in text:
+        text = _HELD.sub(r"\1<*>\2", text)
     return text
 
 

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tools.joined import joined
 from tools.logline import WILD, body, headed, level_of, mask, read
 
 __all__ = ["WILD", "Group", "Mined", "level_of", "mask", "mine", "read"]
@@ -20,36 +21,20 @@ __all__ = ["WILD", "Group", "Mined", "level_of", "mask", "mine", "read"]
 MAX_WORDS = 60
 MAX_CHARS = 1_000
 MAX_SHAPES = 50_000  # distinct masked lines that are compared; further ones are grouped by length and first word
-FEW = 4  # a place that takes no more plain words than this, each often, tells templates apart (Brain uses 2-6)
+FEW = 5  # a place that takes no more plain words than this, each often, tells templates apart (Brain uses 2-6)
 OFTEN = 3  # lines per such word, on average
 _DIGITS = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=[a-f]*\d)[0-9a-f]{4,}|\d+"
 )  # ids in hexadecimal too
+_ZEROS = str.maketrans("123456789", "000000000")
 _PLAIN = re.compile(r"[\"'(\[<]*[A-Za-z]{2,}(?:[_-]?[A-Za-z]+)*\d?[\"')\]>.,:;!]*")
 _VALUES = frozenset(
     ["true", "false", "null", "none", "nil", "yes", "no", "on", "off", "root", "admin", "guest", "test", "unknown"]
 )
-_INTRODUCES = frozenset(
-    [
-        "user",
-        "username",
-        "account",
-        "host",
-        "node",
-        "client",
-        "named",
-        "name",
-        "by",
-        "to",
-        "via",
-        "id",
-        "uid",
-        "key",
-        "value",
-        "type",
-        "ruser",
-    ]
-)
+_INTRODUCES = frozenset([
+    "user", "username", "account", "host", "node", "client", "named", "name", "by", "to",
+    "via", "id", "uid", "key", "value", "type", "ruser",
+])  # fmt: skip
 _TRACE = re.compile(
     r"^(?:\s+at [\w$.<>/]+|\s+\.\.\. \d+ (?:more|common frames)|\s*Caused by: |\s*Suppressed: |\s+File \".*\", line \d+|\s*Traceback \(most"
     r"|goroutine \d+ \[|\t+/\S+\.go:\d+|\s+\^+\s*$|During handling of the above exception|The above exception was the direct cause)"
@@ -104,15 +89,23 @@ class _Reader:
         if self._continues(line):
             index = self._last
         else:
-            key = level + "\0" + _DIGITS.sub("0", line[:MAX_CHARS])
+            # The cheap key hits nearly always: the same digits' places. The other joins numbers and ids of any length.
+            key = level + "\0" + line[:MAX_CHARS].translate(_ZEROS)
             index = self.known.get(key, -1)
             if index < 0:
-                index = self._shape(number, line, level)
-                if len(self.known) < 4 * MAX_SHAPES:
-                    self.known[key] = index
+                index = self._known(key, number, line, level)
         self.counts[index] += 1
         self.of_line.append(index)
         self._last = index
+
+    def _known(self, key: str, number: int, line: str, level: str) -> int:
+        joined_key = _DIGITS.sub("0", key)
+        index = self.known.get(joined_key, -1)
+        if index < 0:
+            index = self._shape(number, line, level)
+        if len(self.known) < 4 * MAX_SHAPES:
+            self.known[joined_key] = self.known[key] = index
+        return index
 
     def _continues(self, line: str) -> bool:
         if self._last < 0:
@@ -157,7 +150,7 @@ def mine(lines: Iterable[str], levels: Sequence[str] | None = None) -> Mined:
         by_length[len(shape)].append(index)
     miner = _Miner(shapes, reader.counts)
     parts = [part for members in by_length.values() for part in miner.groups(members)]
-    merged = _merged(parts, shapes)
+    merged = joined(_merged(parts, shapes))
     merged.sort(key=lambda part: min(reader.examples[index][1] for index in part[1]))
     groups: list[Group] = []
     place = [0] * len(shapes)
