@@ -32,7 +32,7 @@ Side = Literal["sent", "answered"]
 PEOPLE = ("U0DANA", "U0SAM")
 TEAM = "T0DRILL"
 POLICY = Policy(approvers=Approvers(default=PEOPLE))
-ANSWER_S = 0.6  # how long the API server is waited for; one that hangs costs this much
+ANSWER_S = 1.5  # how long the API server is waited for; one that hangs costs this much
 TRIES = 100
 
 for _heavy in ("kubernetes.client", "kubernetes.config", "urllib3"):  # so that each fork has them already
@@ -59,10 +59,10 @@ class Parts:
         await self.db.aclose()
 
 
-async def open_parts(dsn: str, kubeconfig: str, size: int = 3) -> Parts:
+async def open_parts(dsn: str, kubeconfig: str, answer_s: float = ANSWER_S) -> Parts:
     """Wire it as bot/service.py does."""
-    db = await Database.open(dsn, max_size=size, timeout_s=60)
-    kube = Kube(kubeconfig, timeout_s=ANSWER_S)
+    db = await Database.open(dsn, max_size=3, timeout_s=60)
+    kube = Kube(kubeconfig, timeout_s=answer_s)
     life = Lifecycle(db, Queue(db), now, 15.0)
     parts = ApprovalParts(
         life=life,

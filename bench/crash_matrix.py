@@ -40,7 +40,7 @@ ACTIONS = (
 )  # fmt: skip
 UNAPPROVED = ("waiting", "rejected", "expired", "superseded")
 SIDES: tuple[Side, Side] = ("sent", "answered")
-LANES = 12  # most of them wait for a server that hangs
+LANES = 8  # most of them wait for a server that hangs
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -241,7 +241,7 @@ async def lanes(folder: Path, many: int) -> AsyncIterator[list[Lane]]:
             cluster = await stack.enter_async_context(practice())
             cluster.save()
             kubeconfig = actor_kubeconfig(folder, cluster)
-            parts = await open_parts(server.dsn, kubeconfig)
+            parts = await open_parts(server.dsn, kubeconfig, answer_s=60)
             stack.push_async_callback(parts.aclose)
             made.append(Lane(cluster, parts, kubeconfig, folder / f"told-{number}"))
         yield made
