@@ -1,5 +1,7 @@
 """Puts the approvals together from settings, Slack and the record; bot/service.py calls it."""
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -12,7 +14,7 @@ from bot.base import Base
 from bot.channels import Groups
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
-from bot.oncall import OnCalls, by_email
+from bot.oncall import OnCalls
 from bot.settings import Settings
 from tools.oncall import Opsgenie, PagerDuty
 
@@ -21,7 +23,7 @@ def approvals_of(base: Base, life: Lifecycle, client: AsyncWebClient, team: str,
     """Return the approvals of one process; *team* is the workspace's id."""
     settings = base.settings
     changes = settings.policy.changes
-    oncalls = oncalls_of(settings, base, client)
+    oncalls = oncalls_of(settings, base.sources.clock)
     return Approvals(
         Parts(
             life=life,
@@ -36,12 +38,11 @@ def approvals_of(base: Base, life: Lifecycle, client: AsyncWebClient, team: str,
     )
 
 
-def oncalls_of(settings: Settings, base: Base, client: AsyncWebClient) -> OnCalls:
+def oncalls_of(settings: Settings, clock: Callable[[], datetime]) -> OnCalls:
     """Return the on-call lists with the accounts that *settings* name."""
     token, key = settings.pagerduty_token.get_secret_value(), settings.opsgenie_api_key.get_secret_value()
     return OnCalls(
-        base.sources.clock,
-        by_email(client),
+        clock,
         PagerDuty(token, settings.pagerduty_url) if token else None,
         Opsgenie(key, settings.opsgenie_url) if key else None,
     )

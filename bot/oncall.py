@@ -1,24 +1,19 @@
 """Turns an on-call list of the policy into Slack entries: by rotation, from a file, from PagerDuty or Opsgenie.
 
-The latter two answer with e-mail addresses; `people` of the list says whose they are, else Slack is asked by address.
-Remembered for KEEP_S seconds. bot/authority/people.py calls it through bot/service.py.
+The latter two answer with e-mail addresses; `people` of the list says whose they are. Slack is not asked by address: whoever
+can change an address in a profile could become an approver that way. Remembered for KEEP_S seconds. bot/assembly.py wires it.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.policy_changes import APPROVER, OnCall
-from bot.webapi import SlackRefused, call
 from tools.errors import Permanent
 
 KEEP_S = 5.0
-Emails = Callable[[str], Awaitable[str]]
-"""An e-mail address to a Slack member's id, "" when nobody has it."""
 
 
 class Schedules(Protocol):
@@ -35,12 +30,10 @@ class OnCalls:
     def __init__(
         self,
         clock: Callable[[], datetime],
-        by_email: Emails,
         pagerduty: Schedules | None = None,
         opsgenie: Schedules | None = None,
     ) -> None:
         self._clock = clock
-        self._by_email = by_email
         self._pagerduty = pagerduty
         self._opsgenie = opsgenie
         self._known: dict[str, tuple[float, frozenset[str]]] = {}
@@ -71,10 +64,7 @@ class OnCalls:
         if client is None:
             raise Permanent(f"who is on call for {schedule} cannot be asked: {variable} is not set")
         mine = {address.lower(): entry for address, entry in source.people.items()}
-        found = set()
-        for address in sorted(await client.on_call(schedule)):
-            found.add(mine.get(address) or await self._by_email(address))
-        return frozenset(found - {""})
+        return frozenset(mine[address] for address in await client.on_call(schedule) if address in mine)
 
 
 def _from_file(path: Path) -> frozenset[str]:
@@ -87,19 +77,3 @@ def _from_file(path: Path) -> frozenset[str]:
     if wrong:
         raise Permanent(f'the on-call file {path} holds "{wrong[0]}"; write one Slack id (U... or S...) a line')
     return frozenset(entry for entry in entries if entry)
-
-
-def by_email(client: AsyncWebClient) -> Emails:
-    """Return a look-up by e-mail address in Slack (scope users:read.email)."""
-
-    async def look_up(address: str) -> str:
-        try:
-            answer = await call(client.users_lookupByEmail, email=address)
-        except SlackRefused as error:
-            if error.code == "users_not_found":
-                return ""
-            raise
-        user = answer.get("user") or {}
-        return "" if user.get("deleted") else str(user.get("id") or "")
-
-    return look_up

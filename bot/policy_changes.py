@@ -180,9 +180,10 @@ class Rotation(Section):
 
 
 class OnCall(Section):
-    """Where it stands who is on call: one of four sources. *people* turns the e-mail addresses of two of them into Slack ids.
+    """Where it stands who is on call: one of four sources.
 
-    *pagerduty*: a schedule's id. *opsgenie*: a schedule's name or id. *file*: one Slack id a line, read at every check.
+    *pagerduty*: a schedule's id. *opsgenie*: a schedule's name or id. Both answer with e-mail addresses, which *people* turns
+    into Slack ids; who is not among them may not approve. *file*: one Slack id a line, read at every check.
     """
 
     pagerduty: StrictStr = ""
@@ -195,6 +196,9 @@ class OnCall(Section):
     def _one_source(self) -> Self:
         if sum(bool(source) for source in (self.pagerduty, self.opsgenie, self.file, self.rotation)) != 1:
             msg = "needs exactly one of pagerduty, opsgenie, file and rotation"
+            raise ValueError(msg)
+        if (self.pagerduty or self.opsgenie) and not self.people:
+            msg = "needs people: the e-mail address of each person on call, and their Slack id (U...)"
             raise ValueError(msg)
         return self
 

@@ -18,7 +18,7 @@ from tools import run
 from tools.errors import Permanent, TocsinError
 from tools.kube import Kube
 from tools.records import Approval, Case, Outcome, Proposal, Risk, Verification
-from tools.store import changes, incidents, proposals
+from tools.store import incidents, proposals
 from tools.store.db import Connection
 
 
@@ -81,7 +81,7 @@ class Runner:
         async def started(conn: Connection, claimed: Proposal) -> None:
             event = RunStarted(proposal_id=claimed.id, policy=version)
             await self._life.record_on(conn, claimed.incident_id, event)
-            await changes.one_by_one(conn)  # after the incident's lock, as everywhere
+            # The record's end is locked now, until the commit, for every process: runs are counted one after the other.
             given = await proposals.approvals(conn, claimed.id)
             broken = any(one.broke_glass and one.decision == "approved" for one in given)
             _refuse(await self._parts.verdict_on(conn, of_proposal(claimed), claimed.id, broken=broken))

@@ -5,6 +5,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.authority.order import rules
 from bot.doctor.check import Check, fail, ok, warn
 from bot.settings import Settings
 from bot.webapi import call, open_client
@@ -113,8 +114,9 @@ async def _channels(client: AsyncWebClient, settings: Settings) -> list[Check]:
 
 async def _groups(client: AsyncWebClient, settings: Settings) -> list[Check]:
     """Check that the user groups that may approve exist and have somebody in them."""
-    approvers = settings.policy.approvers
-    named = {one for listed in (approvers.default, *approvers.services.values()) for one in listed if one[0] == "S"}
+    lists = [rule.approvers for rule in rules(settings.policy)]
+    lists += [glass.approvers for glass in settings.policy.changes.break_glass]
+    named = {one for listed in lists for one in listed if one[0] == "S"}
     checks = []
     for group in sorted(named):
         try:

@@ -98,6 +98,28 @@ def test_adding_a_rule_never_widens_another(old: list[Rule], added: Rule, place:
         assert set(after.approvers) <= set(added.approvers)
 
 
+@given(st.lists(rules(), min_size=1, max_size=4), rules(name="added"), changes)
+def test_a_rule_at_the_end_changes_nothing_that_was_decided(old: list[Rule], added: Rule, change: Change) -> None:
+    before = decide(policy(*old), change, NOW)
+    if before.rule:
+        assert decide(policy(*old, added), change, NOW) == before
+
+
+@given(st.lists(rules(), min_size=1, max_size=3), changes, st.sampled_from(["", *TEXTS]), st.sampled_from(TEXTS))
+def test_what_is_not_known_is_never_taken_for_safe(some: list[Rule], change: Change, label: str, cluster: str) -> None:
+    def allowed(**facts: object) -> bool:
+        about = change.about.model_copy(update=facts)
+        return decide(policy(*some), Change(change.action, "x", about, change.risk), NOW).allowed
+
+    if allowed(labels=None, cluster=cluster):
+        assert allowed(labels={}, cluster=cluster)
+        assert allowed(labels={"k": label}, cluster=cluster)
+    if allowed(labels={}, cluster=""):
+        assert allowed(labels={}, cluster=cluster)
+    if allowed(takes_pods=True, leaves=None, labels={}, cluster=cluster):
+        assert all(allowed(takes_pods=True, leaves=n, labels={}, cluster=cluster) for n in range(4))
+
+
 @given(st.lists(rules(), max_size=4), changes)
 def test_no_rule_asks_for_less_than_the_risk_does(given_rules: list[Rule], change: Change) -> None:
     glass = [{"approvers": "U0A"}]

@@ -12,11 +12,6 @@ from tools.store.db import Connection, clean, queries
 _SQL = queries("changes")
 
 
-async def one_by_one(conn: Connection) -> None:
-    """Wait until nobody else is between counting and claiming; held to the end of the transaction."""
-    await conn.execute(_SQL["one_by_one"])
-
-
 async def made(conn: Connection, since: datetime, except_id: str = "") -> Sequence[tuple[datetime, Proposal]]:
     """Return up to 1,000 proposals whose run began after *since*, with that moment; refused and failed ones changed nothing."""
     values = {"since": since, "except_id": clean(except_id)}

@@ -1,6 +1,3 @@
--- name: one_by_one
-SELECT pg_advisory_xact_lock(hashtextextended('tocsin caps', 0))
-
 -- name: made
 SELECT max(e.at) AS at, p.*
 FROM incident_events e JOIN proposals p ON p.id = e.body ->> 'proposal_id'

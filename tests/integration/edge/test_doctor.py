@@ -198,8 +198,10 @@ async def test_embeddings_are_measured(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     ("text", "environ", "word"),
     [
-        ("", {}, "nobody can approve a change: approvers is empty"),
-        ("services: {a: , b: }\napprovers: {services: {a: [U11]}}", {}, "nobody can approve a change to b"),
+        ("", {}, "nobody can approve a change: there is no rule"),
+        ("services: {a: , b: }\napprovers: {services: {a: [U11]}}", {}, "services.b: nobody can approve"),
+        ("approvers: {default: [U11]}", {}, "a CRITICAL change takes two different people and it names 1"),
+        ("changes: {rules: [{name: r, changes: [scal], approvers: [U11]}]}", {}, 'did you mean "scale"'),
         ("approvers: {default: [U11]}", {}, "no alert can arrive"),
         ("approvers: {default: [U11]}", {"TOCSIN_WEBHOOK_TOKEN": "t"}, "has no channel to be posted in"),
         ("", {"TOCSIN_WEBHOK_TOKEN": "t"}, "did you mean TOCSIN_WEBHOOK_TOKEN"),
@@ -211,7 +213,7 @@ async def test_what_policy_leaves_open(tmp_path: Path, text: str, environ: dict[
 
 
 async def test_a_whole_policy_is_fine(tmp_path: Path) -> None:
-    whole = policy(tmp_path, "channels: {watch: [alerts]}\napprovers: {default: [U11]}")
+    whole = policy(tmp_path, "channels: {watch: [alerts]}\napprovers: {default: [U11, U12]}")
     assert states(await policies.examine(whole)) == {"policy": "ok"}
 
 
