@@ -75,6 +75,15 @@ function numbers(chart) {
     chart.series.map((one) => h("tr", {}, h("th", {}, one.name), one.data.map((point) => h("td", {}, point.value))))];
 }
 
+/** The chart in one sentence, as its alternative text. */
+function told(block) {
+  const it = block.chart;
+  if (it.type === "pie") return `${block.title}: ${it.segments.map((one) => `${one.label} ${short(one.value)}`).join(", ")}`;
+  const ends = it.series.map((one) => `${one.name} from ${short(one.data[0].value)} to ${short(one.data.at(-1).value)}`);
+  const marked = it.axis_config.categories.filter((label) => label.endsWith(" onset"));
+  return [`${block.title}: ${ends.join(", ")}`, ...marked].join("; ");
+}
+
 /** One data_visualization block. */
 export function chart(block) {
   const it = block.chart, round = it.type === "pie";
@@ -82,7 +91,7 @@ export function chart(block) {
   const view = round ? "0 0 190 190" : `0 0 ${WIDTH} ${HEIGHT}`;
   return h("figure", { class: `chart ${it.type}` },
     h("figcaption", {}, block.title),
-    h("svg", { viewBox: view, "aria-hidden": "true" }, round ? pie(it.segments) : plot(it)),
+    h("svg", { viewBox: view, role: "img", "aria-label": told(block) }, round ? pie(it.segments) : plot(it)),
     (round || names.length > 1) && h("ul", { class: "legend" }, names.map((name, at) => h("li", {}, h("i", { class: `c${at}` }), name))),
     h("table", { class: "unseen" }, h("caption", {}, block.title), h("tbody", {}, numbers(it))));
 }

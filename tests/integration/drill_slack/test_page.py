@@ -6,8 +6,12 @@ import shutil
 import httpx
 import pytest
 from playwright.async_api import async_playwright, expect
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.picture import png
 from tests.integration.drill_slack.conftest import bolt, socket_mode
+from tools.signals import chart
 
 pytestmark = pytest.mark.slow
 CHROMIUM = "/usr/bin/chromium"
@@ -232,3 +236,33 @@ def test_the_page_is_light_and_asks_no_other_server(request):
         text = path.read_text()
         assert "innerHTML" not in text
         assert "//cdn" not in text
+
+
+async def test_a_chart_is_shown_with_words_for_those_who_cannot_see_it(stage, browser, tmp_path):
+    workspace, _ = stage
+    page, faults = await open_page(browser, workspace, viewport={"width": 1440, "height": 900})
+    labels = ["03:00:00", "03:05:00 onset", "03:10:00"]
+    series = [
+        {"name": name, "data": [{"label": label, "value": value} for label, value in zip(labels, values, strict=True)]}
+        for name, values in (("error ratio", [0.2, 38.0, 40.5]), ("threshold 5", [5.0] * 3))
+    ]
+    drawn = {"type": "line", "series": series, "axis_config": {"categories": labels, "y_label": "%"}}
+    client = AsyncWebClient(token=workspace.bot_token, base_url=f"{workspace.base_url}/api/")
+    content = png(chart("checkout", [0.0, 15.0, 30.0], [1.0, 2.0, 9.0], threshold=5.0))
+    done = await client.files_getUploadURLExternal(filename="c.png", length=len(content), alt_txt="x")
+    async with httpx.AsyncClient() as http:
+        assert (await http.post(done["upload_url"], content=content + b"x")).status_code == 400
+        assert (await http.post(done["upload_url"], content=content)).status_code == 200
+    shown = {"type": "image", "slack_file": {"id": done["file_id"]}, "alt_text": "errors rose to 40 %"}
+    with pytest.raises(SlackApiError, match="invalid_blocks"):  # not complete yet
+        await client.chat_postMessage(channel="C0ALERTS", text="x", blocks=[shown])
+    await client.files_completeUploadExternal(files=[{"id": done["file_id"], "title": "checkout"}])
+    block = {"type": "data_visualization", "title": "CheckoutErrors", "chart": drawn}
+    await client.chat_postMessage(channel="C0ALERTS", text="x", blocks=[block, shown])
+    said = "CheckoutErrors: error ratio from 0.2 to 40.5, threshold 5 from 5 to 5; 03:05:00 onset"
+    await expect(page.get_by_role("img", name=said)).to_be_visible()
+    picture = page.get_by_role("img", name="errors rose to 40 %")
+    await expect(picture).to_be_visible()
+    await expect(picture).to_have_js_property("naturalWidth", 960)
+    await page.screenshot(path=tmp_path / "chart.png")
+    assert faults == []
