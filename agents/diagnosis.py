@@ -6,7 +6,7 @@ down, slow, over budget or talks nonsense, the rules do (agents/rules.py), and t
 
 from collections.abc import Mapping, Sequence
 
-from agents import check, rules
+from agents import check, rulebook, rules
 from agents.ports import ActionSpec, Clock, EvidenceTool, Limits, ModelSettings, Service
 from agents.rank import Facts, weigh
 from tools.records import Diagnosis, Evidence, Recalled, Record, Suspect, Usage
@@ -72,6 +72,6 @@ def checked(
             return kept.model_copy(update={"usage": drafted.usage, "blind_spots": unseen})
         notes = (*kept.notes, "None of the model's claims could be kept. This is the rule-based diagnosis.")
     seen = weigh(drafted.evidence, facts.scope, services, facts.standing)
-    ruled = rules.diagnose(seen, drafted.evidence, services)
+    ruled = rulebook.diagnose(seen, drafted.evidence, services)
     final = check.check(ruled, drafted.evidence, known, actions)
     return final.model_copy(update={"notes": (*notes, *final.notes), "usage": drafted.usage})

@@ -120,7 +120,7 @@ async def gather(
             break
         asked.update(names)
         looks = [
-            (tool, monitor.beside(scope, name, services))
+            (tool, monitor.beside(scope, name, services, evidence))
             for name in names
             for tool in near
             if not (tool.name in FOLLOWERS and _covered(evidence, tool.name, name))

@@ -71,10 +71,12 @@ def scope_for(alert: Alert, now: datetime, services: Mapping[str, Service], limi
     )
 
 
-def beside(scope: Scope, service: str, services: Mapping[str, Service]) -> Scope:
-    """Return the same look at a neighbour: its namespace is the policy's, else the alerting service's own."""
+def beside(scope: Scope, service: str, services: Mapping[str, Service], evidence: Sequence[Evidence] = ()) -> Scope:
+    """Return the same look at a neighbour: its namespace is the policy's, else what *evidence* says, else the alert's."""
     known = services.get(service)
-    namespace = known.namespace if known and known.namespace else scope.namespace
+    told = (str(found.data.get("peer_namespace") or "") for item in evidence for found in item.findings
+            if peer_of(found) == service)  # fmt: skip
+    namespace = known.namespace if known and known.namespace else next(filter(None, told), scope.namespace)
     return scope.model_copy(update={"service": service, "namespace": namespace, "query": ""})
 
 

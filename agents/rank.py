@@ -75,6 +75,7 @@ EXPLAINED = 0.4  # what is left of a caller's own symptoms then
 DECLARED = 0.75  # a dependency that nothing points at: being called is not being at fault
 STRANGER = 0.4  # a service that is not known to be called
 CEILING = 0.99
+SIGHTED = 0.2  # of a reason's weight; less is the noise that every series has
 VOTE = 0.4  # the most that the ranking of raw signals adds to a service beside what was found on it
 
 
@@ -193,8 +194,9 @@ def weigh(
 ) -> Facts:
     """Give every finding its worth as a cause of this alert; *standing* adds what the raw signals say."""
     onset, skew = onset_of(evidence, scope)
-    if standing is not None and scope.start <= standing.onset < onset - SKEW:
-        onset, skew = standing.onset, SKEW  # several services' series stepped before the alert's own crossed its bound
+    if standing is not None and skew == LOOSE_SKEW and scope.start <= standing.onset < onset:
+        # Nothing dates the trouble on the service itself: several neighbours' series that stepped together do.
+        onset, skew = standing.onset, SKEW
     related = _related(scope, [found for item in evidence for found in item.findings], services, standing)
     facts = []
     for found, id_ in [*_found(evidence), *_sighted(standing)]:
@@ -216,7 +218,7 @@ def _sighted(standing: Standing | None) -> Iterator[tuple[Finding, str]]:
     for service, seen in standing.sightings.items() if standing else ():
         for one in seen:
             kind = f"{one.part}_deviate"
-            if kind not in KINDS or not one.evidence:
+            if kind not in KINDS or not one.evidence or one.weight < SIGHTED:
                 continue
             said = f"{service}: {one.what} left its normal ({one.said})"
             data: dict[str, Scalar] = {"what": one.what}

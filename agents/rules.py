@@ -53,6 +53,8 @@ class Rule:
     base: float
     says: str
     act: Callable[[Match, Mapping[str, Service], str], Suggestion | None]
+    advice: str = ""  # what a person should do where no change is proposed; filled like *says*
+    special: bool = False  # names a condition so exactly that it speaks before a more general pattern that is surer
 
 
 def _need(*kinds: str, where: Callable[[Finding], bool] = lambda _found: True) -> Need:
@@ -127,6 +129,8 @@ def _nothing(_match: Match, _services: Mapping[str, Service], _namespace: str) -
     return None
 
 
+DEVIATES = "deviates"
+CLEARLY = 0.45  # how strongly a service that nothing else points at must deviate to be named as a cause
 ROLLOUT = _need("rollout")
 TROUBLE = _need("metric_shift", where=_worse)
 RULES: tuple[Rule, ...] = (
@@ -183,10 +187,10 @@ RULES: tuple[Rule, ...] = (
          "{service} changed in {rollout} ({change}); no other change was seen", _nothing),
     Rule("new_error", (_need("log_template", where=lambda found: bool(found.data.get("new"))),), 0.35,
          "{service} logs something it did not log before: {template}", _nothing),
-    Rule("deviates", (_need("traces_deviate", "impact_deviate"),), 0.45,
+    Rule(DEVIATES, (_need("traces_deviate", "impact_deviate"),), 0.45,
          "{service} adds to the time that requests wait, most in {what}; why is not visible from here", _nothing),
-    Rule("deviates", (_need("logs_deviate", "metrics_deviate"),), 0.35,
-         "{service} deviates most from its normal, in {what}; why is not visible from here", _nothing),
+    Rule(DEVIATES, (_need("logs_deviate", "metrics_deviate"),), 0.35,
+         "{service} has left its normal, in {what}; why is not visible from here", _nothing),
     Rule("unexplained", (TROUBLE,), 0.25,
          "{service} is failing, and nothing that was looked at explains it", _nothing),
 )  # fmt: skip
@@ -199,18 +203,26 @@ def _fits(rule: Rule, service: str, facts: Facts) -> Match | None:
         if found is None:
             return None
         chosen.append(found)
+    if rule.cause == DEVIATES and chosen[0].strength < CLEARLY:
+        return None
     causes = [fact.strength for fact in chosen if fact.role in ("state", "change")] or [chosen[0].strength]
     confidence = min(rule.base * (0.35 + 0.65 * min(causes)), CAP)
     return Match(rule, service, tuple(chosen), confidence)
 
 
-def matches(facts: Facts) -> list[Match]:
-    """Return the surest rule for each service, surest first; of equally sure rules the more special one."""
+def _best(fits: Sequence[Match]) -> Match:
+    """Return the surest of *fits*, among special ones first where one of them is conclusive."""
+    exact = [match for match in fits if match.rule.special and match.confidence >= CONCLUSIVE]
+    return max(exact or fits, key=lambda match: match.confidence)
+
+
+def matches(facts: Facts, book: Sequence[Rule] = RULES) -> list[Match]:
+    """Return the surest rule of *book* for each service, surest first; of equally sure rules the more special one."""
     found = []
     for service in filter(None, facts.services()):
-        fits = [match for rule in RULES if (match := _fits(rule, service, facts)) and not _explained(match)]
+        fits = [match for rule in book if (match := _fits(rule, service, facts)) and not _explained(match)]
         if fits:
-            found.append(max(fits, key=lambda match: match.confidence))
+            found.append(_best(fits))
     stands = {one.service: one.score for one in reversed(rank(facts))}  # of each service its best entry
     top = max(stands.values(), default=0.0) or 1.0
 
@@ -290,19 +302,24 @@ def blind_spots(evidence: Sequence[Evidence]) -> tuple[str, ...]:
     )
 
 
-def diagnose(facts: Facts, evidence: Sequence[Evidence], services: Mapping[str, Service]) -> Diagnosis:
-    """Return the rule-based diagnosis; inconclusive when no pattern fits well."""
+def diagnose(
+    facts: Facts, evidence: Sequence[Evidence], services: Mapping[str, Service], book: Sequence[Rule] = RULES
+) -> Diagnosis:
+    """Return the rule-based diagnosis by the rules of *book*; inconclusive when no pattern fits well."""
     unseen = blind_spots(evidence)
     ceiling = CAP * BLIND ** len(unseen)
     hypotheses: list[Hypothesis] = []
     suggestions: list[Suggestion] = []
-    for match in matches(facts)[:MAX_HYPOTHESES]:
+    advice = ""
+    for match in matches(facts, book)[:MAX_HYPOTHESES]:
         first = hypotheses[0].confidence if hypotheses else ceiling
         rest = min(ceiling, first, 1 - first) if hypotheses else ceiling
         hypotheses.append(hypothesis(match, facts, rest))
         suggestion = match.rule.act(match, services, facts.scope.namespace)
-        if suggestion and hypotheses[-1].confidence >= CONCLUSIVE:
+        if suggestion and hypotheses[-1].confidence >= CONCLUSIVE and not advice:
             suggestions.append(suggestion)
+        elif match.rule.advice and len(hypotheses) == 1:
+            advice = match.rule.advice.format_map(defaultdict(lambda: "?", _words(match)))
     best = hypotheses[0].confidence if hypotheses else 0.0
     return Diagnosis(
         headline=hypotheses[0].statement if hypotheses else _nothing_found(facts, evidence),
@@ -312,6 +329,7 @@ def diagnose(facts: Facts, evidence: Sequence[Evidence], services: Mapping[str, 
         hypotheses=tuple(hypotheses),
         suggestions=tuple(suggestions),
         blind_spots=unseen,
+        advice=advice,
     )
 
 

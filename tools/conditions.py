@@ -194,7 +194,7 @@ def _deployment(
 ) -> Iterator[Finding]:
     spec, status = workload.obj.get("spec") or {}, workload.obj.get("status") or {}
     wanted = int(spec.get("replicas", 1) if spec.get("replicas") is not None else 1)
-    if workload.kind == "DaemonSet":
+    if workload.kind in {"DaemonSet", "CronJob", "Job"}:
         return
 
     def found(kind: str, statement: str, score: float, at: datetime | None = None, **data: Scalar) -> Finding:

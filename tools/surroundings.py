@@ -4,13 +4,14 @@ Used by tools.evidence.kubernetes. Pods, the workload itself and its Services ar
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from tools.errors import TocsinError
 from tools.inspect import inspect, read_list
 from tools.kube import Kube
-from tools.objects import Condition, Obj, Objects, dicts, matches, meta, name, spec
+from tools.objects import Condition, Obj, Objects, dicts, matches, meta, name, number, spec, status
 from tools.records import Finding, Scalar
 from tools.workloads import Workload
 
@@ -24,11 +25,13 @@ KINDS = {
     "ingresses": "/apis/networking.k8s.io/v1",
     "networkpolicies": "/apis/networking.k8s.io/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
+    "certificates": "/apis/cert-manager.io/v1",
     "nodes": "/api/v1",
 }
 _SCORES = {
     "failed_create": 0.9, "quota_refuses": 0.88, "limit_range_refuses": 0.88, "policy_blocks": 0.88, "node_unreachable": 0.85,
-    "node_not_ready": 0.85, "provisioning_failed": 0.8, "claim_lost": 0.9, "nearly_full": 0.75, "hpa_at_maximum": 0.6, "pdb_blocks": 0.2,
+    "node_not_ready": 0.85, "provisioning_failed": 0.8, "claim_lost": 0.9, "nearly_full": 0.75, "hpa_at_maximum": 0.85, "pdb_blocks": 0.2,
+    "certificate_expired": 0.95, "last_runs_failed": 0.9, "job_failed": 0.85,
 }  # fmt: skip
 _USUAL = {"critical": 0.7, "warning": 0.45, "note": 0.05}
 
@@ -45,10 +48,11 @@ async def around(
     lists = {(kind, place) for kind, _, whole in read if kind and whole}
     for plural, kind in (("replicasets", "ReplicaSet"), ("pods", "Pod"), ("services", "Service"), ("events", "Event")):
         items += [{**obj, "kind": kind} for obj in workload.namespace.of(plural)]
+    items += [{**obj, "kind": "Job"} for obj in workload.jobs]
     items.append({**workload.obj, "kind": workload.kind})
     objects = Objects(tuple(items), now, clock=True, lists=frozenset(lists))
     near = [each for each in inspect(objects) if each.severity != "note" and _near(each, workload, objects)]
-    found = [_finding(each, workload) for each in near]
+    found = [_finding(each, workload, objects) for each in near]
     return sorted(found, key=lambda finding: -finding.score)[:MAX_FINDINGS]
 
 
@@ -83,11 +87,31 @@ def _names(kind: str, workload: Workload, objects: Objects) -> Iterator[str]:
     elif kind == "HorizontalPodAutoscaler":
         hpas = objects.in_namespace(kind, place)
         yield from (name(hpa) for hpa in hpas if (spec(hpa).get("scaleTargetRef") or {}).get("name") == workload.name)
+    elif kind in {"CronJob", "Job"}:
+        yield from (name(each) for each in (workload.obj, *workload.jobs))
+    elif kind == "Certificate":
+        yield from _certificates(workload, objects)
     elif kind in {"PodDisruptionBudget", "NetworkPolicy"}:
         yield from _selecting(kind, workload, objects)
     elif kind == "Ingress":
         served = {name(service) for service in workload.services}
         yield from (name(each) for each in objects.in_namespace(kind, place) if served & set(_backends(each)))
+
+
+def _certificates(workload: Workload, objects: Objects) -> Iterator[str]:
+    """Name the Certificates whose secret an ingress of the workload serves with, or its pods mount."""
+    place, served = workload.namespace.name, {name(service) for service in workload.services}
+    secrets = {
+        str(tls.get("secretName"))
+        for ingress in objects.in_namespace("Ingress", place)
+        if served & set(_backends(ingress))
+        for tls in dicts(spec(ingress).get("tls"))
+    }
+    volumes = [volume for pod in workload.pods for volume in dicts(spec(pod).get("volumes"))]
+    secrets |= {str((volume.get("secret") or {}).get("secretName")) for volume in volumes}
+    for each in objects.in_namespace("Certificate", place):
+        if spec(each).get("secretName") in secrets:
+            yield name(each)
 
 
 def _selecting(kind: str, workload: Workload, objects: Objects) -> Iterator[str]:
@@ -104,9 +128,31 @@ def _backends(ingress: Obj) -> Iterator[str]:
             yield str(((path.get("backend") or {}).get("service") or {}).get("name"))
 
 
-def _finding(each: Condition, workload: Workload) -> Finding:
+def _autoscaler(obj: Obj | None) -> dict[str, Scalar]:
+    """Return the autoscaler's name, its maximum, and the replicas that its CPU or memory target asks for now."""
+    if obj is None:
+        return {}
+    inner, state = spec(obj), status(obj)
+    goals = {str((m.get("resource") or {}).get("name")): number(((m.get("resource") or {}).get("target") or {}).get("averageUtilization"))
+             for m in dicts(inner.get("metrics"))}  # fmt: skip
+    wanted = 0
+    for metric in dicts(state.get("currentMetrics")):
+        resource = metric.get("resource") or {}
+        use, goal = (
+            number((resource.get("current") or {}).get("averageUtilization")),
+            goals.get(str(resource.get("name")), 0),
+        )
+        wanted = max(wanted, math.ceil(number(state.get("currentReplicas")) * use / goal) if goal else 0)
+    return {"autoscaler": name(obj), "maximum": number(inner.get("maxReplicas")), "wanted": wanted or None}
+
+
+def _finding(each: Condition, workload: Workload, objects: Objects) -> Finding:
     data: dict[str, Scalar] = {"namespace": workload.namespace.name, "object": each.about, "remedy": each.remedy}
     data |= {"deployment": workload.name} if workload.kind == "Deployment" else {}
+    data |= (
+        _autoscaler(objects.get(each.kind, each.namespace, each.name)) if each.kind == "HorizontalPodAutoscaler" else {}
+    )
+    data |= {"job": each.name} if each.kind == "Job" else {}
     return Finding(
         kind=each.condition, service=workload.service, statement=f"{each.about}: {each.why}",
         score=_SCORES.get(each.condition, _USUAL[each.severity]), at=each.at, data=data,

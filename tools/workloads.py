@@ -5,6 +5,7 @@ are the API's own JSON.
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tools.errors import Permanent
-from tools.kube import Kube, NotFound
+from tools.kube import Forbidden, Kube, NotFound
 from tools.prometheus import moment
 from tools.records import Scope
 
@@ -26,9 +27,12 @@ _KINDS = {
     "statefulsets": "/apis/apps/v1",
     "daemonsets": "/apis/apps/v1",
     "replicasets": "/apis/apps/v1",
+    "controllerrevisions": "/apis/apps/v1",
     "pods": "/api/v1",
     "services": "/api/v1",
     "events": "/api/v1",
+    "cronjobs": "/apis/batch/v1",
+    "jobs": "/apis/batch/v1",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _DNS = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -72,9 +76,14 @@ class Workload:
         return sorted(owned(self.namespace.of("replicasets"), self.obj), key=revision_of, reverse=True)
 
     @property
+    def jobs(self) -> list[Obj]:
+        """The Jobs that it is or started, where it is a Job or a CronJob."""
+        return owned(self.namespace.of("jobs"), self.obj)
+
+    @property
     def pods(self) -> list[Obj]:
         """The pods it owns, through its ReplicaSets where it has any."""
-        owners = [self.obj, *self.replica_sets]
+        owners = [self.obj, *self.replica_sets, *self.jobs]
         return [pod for owner in owners for pod in owned(self.namespace.of("pods"), owner)]
 
     @property
@@ -199,8 +208,13 @@ async def find(kube: Kube, scope: Scope, kinds: Iterable[str], ask: Callable[[st
         read = Namespace(namespace, read.objects | more.objects, read.partial + more.partial)
         found = _match(read, "statefulsets", wanted) or _match(read, "daemonsets", wanted)
     if found is None:
+        with contextlib.suppress(Forbidden):  # an older role may not read them: then it is told as not found
+            more = await read_namespace(kube, namespace, ("cronjobs", "jobs"), ask)
+            read = Namespace(namespace, read.objects | more.objects, read.partial + more.partial)
+        found = _match(read, "cronjobs", wanted) or _match(read, "jobs", wanted)
+    if found is None:
         raise NotFound(
-            f"namespace {namespace} has no Deployment, StatefulSet or DaemonSet named, labelled or selected as "
+            f"namespace {namespace} has no Deployment, StatefulSet or DaemonSet (and no CronJob or Job) named, labelled or selected as "
             f"{' or '.join(wanted)}; name it in tocsin.yaml under services"
         )
     kind, obj = found
@@ -236,9 +250,14 @@ async def _namespace_of(kube: Kube, wanted: list[str], ask: Callable[[str], str]
     raise NotFound(f"no namespace has a Deployment named or labelled {' or '.join(wanted)}")
 
 
+_SINGULAR = {
+    "deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet", "cronjobs": "CronJob", "jobs": "Job",
+}  # fmt: skip
+
+
 def _match(read: Namespace, kind: str, wanted: list[str]) -> tuple[str, Obj] | None:
     """Return the best match among *kind*: by name, by label, by the Service of that name; in the order of *wanted*."""
-    singular = {"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}[kind]
+    singular = _SINGULAR[kind]
     for name in wanted:
         by_name = [obj for obj in read.of(kind) if name_of(obj) == name]
         by_label = [

@@ -26,6 +26,8 @@ class User:
     colour: str
     is_bot: bool = False
     is_guest: bool = False
+    is_deleted: bool = False
+    team: str = TEAM_ID
 
 
 @dataclass

@@ -185,9 +185,9 @@ class State:
             profile |= {"bot_id": people.BOT_ID, "api_app_id": people.APP_ID}
         return {
             "id": user.id,
-            "team_id": people.TEAM_ID,
+            "team_id": user.team,
             "name": user.name,
-            "deleted": False,
+            "deleted": user.is_deleted,
             "color": user.colour.removeprefix("#"),
             "real_name": user.real_name,
             "tz": "Etc/UTC",

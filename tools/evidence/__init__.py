@@ -11,10 +11,15 @@ Finding.kind, and what data carries (namespace and deployment wherever they are 
   (reason), replicas_short (available, desired), no_endpoints (service), scaled_to_zero (by)
 - kubernetes, around it (tools.surroundings; data: object, remedy): the conditions of tools.analyzers about its newest ReplicaSet,
   nodes, claims, quotas, limits, autoscaler, budgets, ingresses and network policies, by their own names
-- changes: rollout (revision, previous_revision, what, before, after, age_s, changes), scaled (from, to, age_s, by),
+- resources: volume_full (claim, used, bytes), noisy_neighbour (service = the other workload; node, cores, of, request, limit,
+  harms = the service that it slows)
+- queues: queue_backlog (queue, waiting, before, growth a second)
+- settings: config_changed (configmap, key, before where known, after, by)
+- dns: dns_down (service = the DNS workload), and dependency_errors to it (peer, peer_namespace)
+- changes: template_edited (cronjob, by, changes), rollout (revision, previous_revision, what, before, after, age_s, changes), scaled (from, to, age_s, by),
   restarted (age_s); age_s is seconds before the alert's start, negative after it
 - metrics: metric_shift (signal = rate | errors | latency | saturation, before, after, unit, ratio, ongoing), alert_value
-  (value, threshold, op, crossed), dependency_errors (peer, ratio, before)
+  (value, threshold, op, crossed, firing; low, usual, high and held (share of time) before the alert; ended), dependency_errors (peer, ratio, before)
 - logs: log_template (template, count, new, level, example, peer where a connection error names one, ratio)
 - traces: span_slow (operation, before and after in seconds of its own, ratio, share of all added time, took in words, count, trace), span_error
   (operation, message, count, ratio of failing traces, before, trace), dependency_errors (peer: calls that fail without an

@@ -4,21 +4,24 @@ Use it for every alert that comes from a Prometheus rule; it says whether the al
 alert carries no expression, it is found in Prometheus' rules by the alert's name and labels.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from tools.alertexpr import rule_of, take_apart
+import numpy as np
+
+from tools.alertexpr import Bools, rule_of, take_apart
 from tools.alertvalue import Reading, read
 from tools.errors import Permanent
-from tools.levels import human, outline
+from tools.levels import LEAD_S, MIN_BEFORE, human, outline
 from tools.observe import Seen, missing, observe
-from tools.prometheus import Prometheus
-from tools.records import Evidence, Finding, Scope
+from tools.prometheus import Prometheus, Series
+from tools.records import Evidence, Finding, Scalar, Scope
 from tools.signals import chart
 from tools.sources import Sources
 
 NEEDS = "prometheus"
 POINTS = 360  # over the whole window; 30 min in steps of 5 s
 MIN_STEP_S = 1.0
+NEAR = timedelta(minutes=2)
 
 
 async def collect(scope: Scope, sources: Sources) -> Evidence:
@@ -56,7 +59,37 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     span = scope.end - scope.start
     step = max(span / POINTS, timedelta(seconds=MIN_STEP_S)).total_seconds()
     reading = await read(prometheus, threshold, scope.alert.labels, start=scope.start, end=scope.end, step_s=step)
+    if not reading.firing and reading.crossed is None and step > MIN_STEP_S:  # it was met for less than a step
+        near = max(scope.start, (scope.alert.starts_at or scope.end) - NEAR)
+        fine = max((scope.end - near) / POINTS, timedelta(seconds=MIN_STEP_S)).total_seconds()
+        closer = await read(prometheus, threshold, scope.alert.labels, start=near, end=scope.end, step_s=fine)
+        reading = closer if closer.crossed else reading
     _tell(seen, scope, reading, threshold.whole)
+
+
+def _usual(scope: Scope, reading: Reading) -> dict[str, Scalar]:
+    """Return the value's range before the alert, how much of that time met the condition, and when it last ended.
+
+    *low*, *usual*, *high*: 1st percentile, median and 99th; *held*: share (0..1); *ended*: while the condition is not met.
+    """
+    series = reading.series
+    if series is None or reading.threshold.against or not reading.threshold.op:
+        return {}
+    holds = reading.threshold.holds(series.values)
+    before = series.times < (scope.alert.starts_at or scope.end).timestamp() - LEAD_S
+    if before.sum() < MIN_BEFORE:
+        return _ended(reading, series, holds)
+    low, usual, high = (float(each) for each in np.quantile(series.values[before], (0.01, 0.5, 0.99)))
+    known: dict[str, Scalar] = {"low": round(low, 6), "usual": round(usual, 6), "high": round(high, 6)}
+    return known | {"held": round(float(holds[before].mean()), 3)} | _ended(reading, series, holds)
+
+
+def _ended(reading: Reading, series: Series, holds: Bools) -> dict[str, Scalar]:
+    if reading.firing or not holds.any() or reading.value is None:
+        return {}
+    last = int(np.flatnonzero(holds)[-1])
+    at = series.times[min(last + 1, series.times.size - 1)]
+    return {"ended": datetime.fromtimestamp(float(at), UTC).isoformat()}
 
 
 def _limit(reading: Reading) -> str:
@@ -115,6 +148,7 @@ def _tell(seen: Seen, scope: Scope, reading: Reading, whole: str) -> None:
                 "op": threshold.op,
                 "crossed": reading.crossed.isoformat() if reading.crossed else None,
                 "firing": reading.firing,
+                **_usual(scope, reading),
             },
         )
     )
