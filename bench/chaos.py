@@ -4,9 +4,9 @@
 practice Slack, which delivers them over Socket Mode. A webhook counts as acknowledged at its 2xx; one that is refused is
 sent again, as Alertmanager does. Every kill is SIGKILL (Postgres: immediate shutdown). It prints what it killed.
 
-lost: acknowledged alerts that are not in the inbox, or without a decision on record. doubled: groups with two incidents,
-Slack messages that stand twice, incidents with two first diagnoses. stuck: events unread, jobs not done or failed,
-incidents without a diagnosis or without their card.
+lost: acknowledged alerts that are not in the inbox, or without a decision on record; breaks in the record's chain. doubled:
+groups with two incidents, alerts decided about twice, Slack messages that stand twice, incidents with two first diagnoses.
+stuck: events unread, jobs not done or failed, incidents without a diagnosis or without their card.
 """
 
 import argparse
@@ -26,6 +26,8 @@ import httpx
 import psycopg
 
 from bench.stage import TOKEN, Stage, alert_body, stage
+from tools.store import events
+from tools.store.db import Database
 
 GROUPS = 40
 WEBHOOKS_PER_S = 6.0
@@ -133,22 +135,36 @@ def compare(made: Stage, told: Told) -> tuple[int, int]:
     groups = ask(made.dsn, "SELECT group_key, count(*) FROM incident_groups GROUP BY 1 HAVING count(*) > 1")
     first = ask(made.dsn, "SELECT incident_id, count(*) FROM incident_events WHERE kind = 'diagnosed'"
                 " GROUP BY 1 HAVING count(*) > 1")  # fmt: skip
+    again = ask(made.dsn, "SELECT labels ->> 'n', count(*) FROM decisions WHERE first AND labels ->> 'n' IS NOT NULL"
+                " GROUP BY 1 HAVING count(*) > 1")  # fmt: skip
     wrong: dict[str, list[Any]] = {
         "lost": [*lost],
         "messages twice": [*twice],
         "groups twice": [*groups],
         "diagnosed twice": [*first],
+        "decided twice": [*again],
     }
     for name, found in wrong.items():
         if found:
             print(f"{name}: {found[:10]}")
     if short:
         print(f"Slack messages not kept: {short} of {told.messages}")
-    return len(lost) + short, len(twice) + len(groups) + len(first)
+    return len(lost) + short, len(twice) + len(groups) + len(first) + len(again)
+
+
+async def record_problems(dsn: str) -> tuple[str, ...]:
+    """Return what is wrong with the chain of the record."""
+    db = await Database.open(dsn)
+    try:
+        async with db.connection() as conn:
+            return (await events.verify(conn)).problems
+    finally:
+        await db.aclose()
 
 
 async def chaos(kills: int, seed: int, folder: Path, pause: tuple[float, float] = (1.0, 5.0)) -> str:
     """Run it all; return the last line."""
+    began = time.monotonic()
     rng, told, stop, numbers = random.Random(seed), Told(), asyncio.Event(), itertools.count()
     async with stage(folder) as made:
         for _ in range(2):
@@ -166,15 +182,28 @@ async def chaos(kills: int, seed: int, folder: Path, pause: tuple[float, float] 
             await replica.ready()
         stop.set()
         await asyncio.gather(*load)
-        left = await settle(made.dsn, QUIET_S)
-        print("killed:", ", ".join(f"{name} {count}x" for name, count in sorted(told.kills.items())))
-        incidents = ask(made.dsn, "SELECT count(*) FROM incidents")[0][0]
-        print(f"incidents={incidents} posts={len(made.ours())} webhooks={len(told.webhooks)} messages={told.messages}")
-        print("left:", left)
-        for row in ask(made.dsn, "SELECT task_name, status::text, attempts, args FROM procrastinate_jobs LIMIT 8"):
+        line = await report(made, told)
+    print(f"took {time.monotonic() - began:.0f} s")
+    return line
+
+
+async def report(made: Stage, told: Told) -> str:
+    """Wait until all is settled, compare, say what was found; return the last line."""
+    left = await settle(made.dsn, QUIET_S)
+    print("killed:", ", ".join(f"{name} {count}x" for name, count in sorted(told.kills.items())))
+    incidents = ask(made.dsn, "SELECT count(*) FROM incidents")[0][0]
+    print(f"incidents={incidents} posts={len(made.ours())} webhooks={len(told.webhooks)} messages={told.messages}")
+    print("left:", left)
+    if sum(left.values()):
+        query = (
+            "SELECT task_name, status::text, attempts, args FROM procrastinate_jobs WHERE status <> 'aborted' LIMIT 8"
+        )
+        for row in ask(made.dsn, query):
             print("job:", *row)
-        lost, doubled = await asyncio.to_thread(compare, made, told)
-    acked = len(told.webhooks) + told.messages
+    lost, doubled = await asyncio.to_thread(compare, made, told)
+    broken = await record_problems(made.dsn)
+    print("the record:", "; ".join(broken) or "whole")
+    acked, lost = len(told.webhooks) + told.messages, lost + len(broken)
     return f"kills={sum(told.kills.values())} acked={acked} lost={lost} doubled={doubled} stuck={sum(left.values())}"
 
 

@@ -1,11 +1,12 @@
 """What durable intake costs: acknowledgements per second beside an empty Bolt listener, and a storm through the service.
 
 `make bench-intake`. Both sides serve Slack's events with the same Bolt app shape (signature, authorization, message events;
-HTTP: Starlette under uvicorn; Socket Mode: Bolt's aiohttp handler), each in a fresh process (bench/intake_served.py).
+HTTP: Starlette under uvicorn; Socket Mode: Bolt's aiohttp handler), each in a process of its own (bench/intake_served.py).
 The durable side is Tocsin's own: bot/web.py's door, bot/keep.py, bot/inbox.py on an embedded Postgres with synchronous
 commit; its worker is off, as the empty listener has none. Load (bench/intake_load.py): 100 connections (Socket Mode: 100
-envelopes under way on one socket), bursts of 1,000 and 10,000 distinct events of about 1 kB. The sides take turns, three
-passes each; figures are medians, a ratio that of one pass, in brackets the least and the greatest.
+envelopes under way on one socket), bursts of 1,000 and 10,000 distinct events of about 1 kB, to one side and then the
+other, again and again. Figures are medians; a ratio is the median of pairs, in brackets the least and the greatest. `cpu` is
+the same ratio in CPU time of the served process, which other work on the machine does not blur.
 
 The storm is 10,000 alerts of 40 groups by webhook into one whole `tocsin run` beside the practice Slack with its limits.
 """
@@ -27,8 +28,7 @@ from bench.chaos import ask, settle, unsettled
 from bench.intake_load import HttpSide, SocketSide
 from bench.stage import TOKEN, Postgres, alert_body, stage
 
-BURSTS = (1_000, 10_000)
-PASSES = 3
+BURSTS = {1_000: 11, 10_000: 5}  # how often each is sent to both sides
 GROUPS = 40
 STORM = 10_000
 SENDERS = 16
@@ -51,52 +51,66 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measured(kind: str, mode: str, postgres: Postgres, dsn: str, turn: int) -> dict[int, Figures]:
-    """Measure one side in a fresh process, by burst."""
-    side = SocketSide() if mode == "socket" else HttpSide()
-    await side.start()
-    command = [sys.executable, "-m", "bench.intake_served", kind, mode, side.address, dsn]
-    process = subprocess.Popen(command)
-    found = {}
-    try:
-        await side.connected()
-        for count in (500, *BURSTS):  # the first is the warm-up
-            before = cpu_s(process.pid), postgres.cpu_s()
-            rate, took = await side.burst(f"{kind}-{mode}-{turn}-{count}", count)
-            served, stored = (
-                now - then for now, then in zip((cpu_s(process.pid), postgres.cpu_s()), before, strict=True)
-            )
-            cuts = statistics.quantiles(took, n=100)
-            found[count] = Figures(rate, cuts[49], cuts[98], 1e6 * served / count, 1e6 * stored / count)
-    finally:
-        process.kill()
-        process.wait()
-        await side.aclose()
-    return {count: found[count] for count in BURSTS}
+class Side:
+    """One served side in a process of its own, and its load."""
+
+    def __init__(self, kind: str, mode: str) -> None:
+        self.kind, self.mode = kind, mode
+        self._load = SocketSide() if mode == "socket" else HttpSide()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, dsn: str) -> None:
+        """Start it, and warm it up."""
+        await self._load.start()
+        command = [sys.executable, "-m", "bench.intake_served", self.kind, self.mode, self._load.address, dsn]
+        self._process = subprocess.Popen(command)
+        await self._load.connected()
+        await self._load.burst(f"{self.kind}-{self.mode}-warm", 500)
+
+    async def measured(self, postgres: Postgres, turn: int, count: int) -> Figures:
+        """Send it one burst."""
+        pid = self._process.pid if self._process else 0
+        before = cpu_s(pid), postgres.cpu_s()
+        rate, took = await self._load.burst(f"{self.kind}-{self.mode}-{turn}-{count}", count)
+        served, stored = cpu_s(pid) - before[0], postgres.cpu_s() - before[1]
+        cuts = statistics.quantiles(took, n=100)
+        return Figures(rate, cuts[49], cuts[98], 1e6 * served / count, 1e6 * stored / count)
+
+    async def aclose(self) -> None:
+        """End it."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        await self._load.aclose()
 
 
 async def doors(postgres: Postgres, dsn: str, mode: str) -> tuple[float, float]:
     """Print both sides of *mode*; return the median ratio at the long burst, and the durable p99 in ms at the worse burst."""
-    passes: dict[str, list[dict[int, Figures]]] = {"empty": [], "durable": []}
-    for turn in range(PASSES):
-        for kind, found in passes.items():
-            found.append(await measured(kind, mode, postgres, dsn, turn))
-    worst = 0.0
-    for kind, found in passes.items():
-        for count in BURSTS:
-            rate, p50, p99, served, stored = map(statistics.median, zip(*(one[count] for one in found), strict=True))
+    empty, durable = Side("empty", mode), Side("durable", mode)
+    ratio = worst = 0.0
+    try:
+        for side in (empty, durable):
+            await side.start(dsn)
+        for count, turns in BURSTS.items():
+            pairs = [[await side.measured(postgres, turn, count) for side in (empty, durable)] for turn in range(turns)]
+            for side, found in zip((empty, durable), zip(*pairs, strict=True), strict=True):
+                middle = Figures(*map(statistics.median, zip(*found, strict=True)))
+                print(
+                    f"{mode:6} {side.kind:7} burst={count:<6} acks_per_s={middle.rate:.0f} p50_ms={middle.p50:.1f}"
+                    f" p99_ms={middle.p99:.1f} cpu_us={middle.served_us:.0f} postgres_us={middle.postgres_us:.0f}"
+                )
+            worst = max(worst, middle.p99)  # the durable side's, which comes last
+            each = [with_.rate / without.rate for without, with_ in pairs]
+            ratio = statistics.median(each)
+            cpu = statistics.median(without.served_us / with_.served_us for without, with_ in pairs)
             print(
-                f"{mode:6} {kind:7} burst={count:<6} acks_per_s={rate:.0f} p50_ms={p50:.1f} p99_ms={p99:.1f}"
-                f" cpu_us={served:.0f} postgres_us={stored:.0f}"
+                f"{mode:6} ratio   burst={count:<6} {ratio:.2f} ({min(each):.2f} to {max(each):.2f}, {turns} pairs)"
+                f" cpu={cpu:.2f}"
             )
-            worst = max(worst, p99 if kind == "durable" else 0.0)
-    ratios = {}
-    for count in BURSTS:
-        pairs = zip(passes["empty"], passes["durable"], strict=True)
-        each = [durable[count].rate / empty[count].rate for empty, durable in pairs]
-        ratios[count] = statistics.median(each)
-        print(f"{mode:6} ratio   burst={count:<6} {ratios[count]:.2f} ({min(each):.2f} to {max(each):.2f})")
-    return ratios[BURSTS[-1]], worst
+    finally:
+        for side in (empty, durable):
+            await side.aclose()
+    return ratio, worst
 
 
 async def storm(folder: Path, alerts: int) -> str:
@@ -106,7 +120,7 @@ async def storm(folder: Path, alerts: int) -> str:
         replica.start()
         await replica.ready()
         numbers = iter(range(alerts))
-        began = time.monotonic()
+        began, own = time.monotonic(), time.process_time()
 
         async def send(http: aiohttp.ClientSession) -> None:
             for number in numbers:
@@ -133,6 +147,8 @@ async def storm(folder: Path, alerts: int) -> str:
             f"storm: {alerts} alerts kept in {kept:.1f} s, decided in {read:.1f} s; decisions={decided}"
             f" posts={len(made.ours())} (Slack takes one a second); left: {stuck}"
         )
+        cpu = cpu_s(replica.process.pid if replica.process else 0), made.postgres.cpu_s()
+        print(f"storm: cpu_s tocsin={cpu[0]:.0f} postgres={cpu[1]:.0f} this_bench={time.process_time() - own:.0f}")
         rss = replica.rss_mb()
     return f"incidents={incidents} investigations={diagnosed} quiet_s={quiet:.0f} rss_mb={rss:.0f}"
 
