@@ -66,7 +66,7 @@ def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
         *lines("What I could not see", [prose(text, 250) for text in story.blind(case)[:MAX_OTHERS]]),
         *lines("Seen before", _recalled(diagnosis, "lesson", facts)),
         *lines("Runbooks", _recalled(diagnosis, "runbook", facts)),
-        *_no_change(case),
+        *_no_change(case, diagnosis),
         *_joined(case),
         actions(
             button("Show evidence", "show_evidence", case.incident.id),
@@ -125,9 +125,11 @@ def _known(one: Recalled, facts: Facts) -> str:
     return f"{from_case}{title}. {prose(one.text, 200)}".rstrip()
 
 
-def _no_change(case: Case) -> list[Block]:
+def _no_change(case: Case, diagnosis: Diagnosis) -> list[Block]:
     failed = story.last(case, "plan_failed")
     proposed = story.last(case, "proposed")
+    if not failed and not proposed and not diagnosis.suggestions and diagnosis.advice:
+        return [section(f":no_entry: *I propose no change of the cluster.* {prose(diagnosis.advice, 600)}")]
     if not failed or (proposed and proposed.seq > failed.seq):
         return []
     action = prose(story.text_of(failed, "action").replace("_", " "), 60)

@@ -58,6 +58,8 @@ def report(found: Investigation) -> str:
     for change in said.suggestions:
         params = ", ".join(f"{name}={value}" for name, value in change.params.items())
         lines.append(f"- {change.action} ({params}): {change.why}")
+    if said.advice and not said.suggestions:
+        lines += ["", f"No change of the cluster is proposed. {said.advice}"]
     lines += ["", "Evidence:"]
     lines += [f"- {seen.id} {seen.title}: {seen.error or seen.summary or 'nothing unusual'}" for seen in found.evidence]
     for title, notes in (("Not seen:", said.blind_spots), ("Corrected:", said.notes)):
