@@ -16,6 +16,8 @@ SEVERITY = {
     "warning": ":warning: warning",
     "info": ":information_source: info",
 }
+TELLS = 0.25  # a finding's score
+_REGISTRY = re.compile(r"(?:[\w.:-]+/)+(?=[\w.-]+[:@]\S+)")  # of an image's name
 _CLOCK = re.compile(r"\b\d\d:\d\d\b")
 MAX_EVIDENCE = 5  # with the changes among them
 LINE = 150  # characters: one line of a wide window; all of it is behind "Show evidence"
@@ -59,7 +61,7 @@ def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
     blocks: list[Block] = [
         section(f"*{headline}*"),
         context(f"*{sureness(diagnosis)}*", _by(diagnosis), _alert_line(case)),
-        *lines("What I saw", [_saw(*seen) for seen in story.telling(case)[: MAX_EVIDENCE - len(changed)]]),
+        *lines("What I saw", [_saw(*seen) for seen in _seen(case)[: MAX_EVIDENCE - len(changed)]]),
         *lines("What changed", [_saw(*seen) for seen in changed]),
         *_chart(case, facts),
         *lines("It could also be", _also(diagnosis)),
@@ -92,8 +94,14 @@ def _alert_line(case: Case) -> str:
     return f"{SEVERITY[alert.severity]} · {shown} · since {moment(started)} · incident {case.incident.id}"
 
 
+def _seen(case: Case) -> list[tuple[Evidence, Finding | None]]:
+    """Return what tells something; what says that all is well only where nothing else is to be said."""
+    telling = story.telling(case)
+    return [(seen, found) for seen, found in telling if found and found.score >= TELLS] or telling
+
+
 def _saw(evidence: Evidence, finding: Finding | None) -> str:
-    said = prose(finding.statement if finding else evidence.summary, LINE)
+    said = prose(_REGISTRY.sub("", finding.statement if finding else evidence.summary), LINE)
     timed = finding and finding.at and not _CLOCK.search(finding.statement)
     at = f", {moment(finding.at)}" if timed and finding and finding.at else ""
     where = f" {link(evidence.link, 'open')}" if evidence.link else ""

@@ -26,7 +26,7 @@ from tools.sources import Sources
 NEEDS = "prometheus"
 MAX_SERVICES = 50
 MAX_SERIES = 400  # of one query; an answer beyond it is cut, the busiest first
-POINTS = 240
+POINTS = 120
 SHOWN = 10
 LABELS = tuple(label for group in families.SERVICE_LABELS for label in group)
 # The smallest difference worth telling, in the unit of the metric; of the others a third of their own level.

@@ -14,9 +14,10 @@ import httpx
 import numpy as np
 import pytest
 
+from agents.raw import standing
 from tools import alertexpr
 from tools.errors import Permanent
-from tools.evidence import alert_query, service_metrics
+from tools.evidence import alert_query, neighbourhood, service_metrics
 from tools.prometheus import Prometheus
 from tools.records import Alert, Scope
 from tools.sources import Sources
@@ -49,6 +50,8 @@ def _history(now: int) -> str:
     def noisy(base: float) -> float:
         return base * (1 + 0.05 * rng.standard_normal())
 
+    for number in range(60):
+        counter("http_requests_total", f'namespace="many",service="s{number}",code="200"', lambda _: 1.0)
     broken = now - BROKEN_FOR
     for service, breaks in (("checkout", True), ("catalogue", False)):
         at = f'namespace="shop",service="{service}",pod="{service}-5d9f8c7b6d-abcde"'
@@ -187,6 +190,36 @@ async def test_an_unknown_service_says_what_was_looked_for(server, prometheus):
     seen = await look(prometheus, scope(server, 'no"such{}'))
     assert "no known request" in seen.summary
     assert not seen.findings
+
+
+async def test_the_neighbourhood_is_read_in_a_few_queries(server, prometheus):
+    seen = await look(prometheus, scope(server, "catalogue"), neighbourhood)
+    assert {one.service for one in seen.signals.series} == {"checkout", "catalogue"}
+    assert {one.metric for one in seen.signals.series} == {
+        "request rate",
+        "error ratio",
+        "p95 latency",
+        "cpu",
+        "memory",
+    }
+    assert {("checkout", "payment"), ("checkout", "cart")} <= seen.signals.calls
+    assert len(seen.query.splitlines()) <= 8
+    assert "checkout: error ratio rose" in seen.body
+    assert "catalogue: " not in seen.body
+    found = standing([seen.model_copy(update={"id": "E1"})], scope(server, "catalogue"), {})
+    assert max(found.scores, key=found.scores.get) == "checkout"
+    assert found.sightings["checkout"][0].evidence == ("E1",)
+
+
+async def test_a_large_neighbourhood_is_bounded_and_says_so(server, prometheus):
+    seen = await look(prometheus, scope(server, "s55").model_copy(update={"namespace": "many"}), neighbourhood)
+    read = {one.service for one in seen.signals.series if one.metric == "request rate"}
+    assert "s55" in read
+    assert len(read) == 50
+    assert seen.signals.cut == "50 of 60 services were read."
+    assert seen.truncated
+    empty = await look(prometheus, scope(server).model_copy(update={"namespace": "nowhere"}), neighbourhood)
+    assert "no known metric of services in nowhere" in empty.summary
 
 
 RATIO = EXPR.removesuffix(" > 0.05")
