@@ -6,13 +6,14 @@ all clusters) or `clusters.<name>` (for one). Secrets are never in tocsin.yaml: 
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr, model_validator
 
 from bot.section import Section
 from tools.access import Access, Tls
+from tools.commits import Repository
 from tools.errors import Permanent
 
 Kind = Literal["prometheus", "loki", "elasticsearch", "jaeger", "tempo", "alertmanager"]
@@ -73,8 +74,33 @@ class Server(Section):
     index: StrictStr = ""
 
 
+class RepositorySection(Section):
+    """Where the source of images that begin with *image* is; *tag* makes a Git tag of an image's: "v{tag}"."""
+
+    image: StrictStr
+    github: StrictStr = ""
+    gitlab: StrictStr = ""
+    url: Annotated[StrictStr, AfterValidator(_address)] | None = None
+    tag: StrictStr = "{tag}"
+    token_env: StrictStr = ""
+    token_file: StrictStr = ""
+    ca_file: StrictStr = ""
+    server_name: StrictStr = ""
+    insecure: StrictBool = False
+
+    @model_validator(mode="after")
+    def _one_host(self) -> Self:
+        if bool(self.github) == bool(self.gitlab):
+            msg = "needs exactly one of github and gitlab (owner/project)"
+            raise ValueError(msg)
+        if self.tag.count("{tag}") != 1 or "{" in self.tag.replace("{tag}", ""):
+            msg = "needs {tag} once in tag"
+            raise ValueError(msg)
+        return self
+
+
 class Sources(Section):
-    """The servers that show a cluster, or all of them."""
+    """The servers that show a cluster, or all of them, and where the source of its images is."""
 
     prometheus: Server | None = None
     loki: Server | None = None
@@ -82,6 +108,7 @@ class Sources(Section):
     jaeger: Server | None = None
     tempo: Server | None = None
     alertmanager: Server | None = None
+    repositories: tuple[RepositorySection, ...] = ()
 
 
 class KubeContext(Section):
@@ -135,6 +162,7 @@ class Cluster(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     servers: dict[Kind, Reached] = {}
+    repositories: tuple[Repository, ...] = ()
     kubeconfig: str = ""
     context: str = ""
     actor_kubeconfig: str = ""
@@ -195,9 +223,10 @@ def resolve(
         reached = _reached(env, f"sources.{kind}", server, folder, problems, given)
         if reached:
             common[kind] = reached
+    shared_repositories = _repositories(env, "sources", shared, folder, problems)
     if not named:
         kubes = {"kubeconfig": env.get("KUBECONFIG", ""), "actor_kubeconfig": env.get("TOCSIN_ACTOR_KUBECONFIG", "")}
-        return {"": Cluster(servers=common, **kubes)}, problems
+        return {"": Cluster(servers=common, repositories=shared_repositories, **kubes)}, problems
     clusters = {}
     for name, section in named.items():
         own: dict[Kind, Reached] = {}
@@ -206,7 +235,12 @@ def resolve(
             reached = server and _reached(env, f"clusters.{name}.{kind}", server, folder, problems, {})
             if reached:
                 own[kind] = reached
-        clusters[name] = Cluster(servers=_seen_by(common, own), **_kubes(env, name, section, folder, problems))
+        repositories = _repositories(env, f"clusters.{name}", section, folder, problems)
+        clusters[name] = Cluster(
+            repositories=(*repositories, *shared_repositories),
+            servers=_seen_by(common, own),
+            **_kubes(env, name, section, folder, problems),
+        )
     return clusters, problems + _mixed_up(clusters)
 
 
@@ -258,6 +292,23 @@ def _reached(
         password=SecretStr(found.get("password", "")),
         server=fixed,
     )
+
+
+def _repositories(
+    env: Mapping[str, str], where: str, section: Sources, folder: Path, problems: list[str]
+) -> tuple[Repository, ...]:
+    found = []
+    for number, each in enumerate(section.repositories):
+        if each.token_env and each.token_env not in env:
+            problems.append(
+                f"{where}.repositories.{number}.token_env: {each.token_env} is not set; set it, or name a file in token_file"
+            )
+        files = {key: _anchored(getattr(each, key), folder) for key in ("token_file", "ca_file") if getattr(each, key)}
+        tls = Tls(files.get("ca_file", ""), "", "", each.server_name, each.insecure)
+        access = Access(token=env.get(each.token_env, ""), token_file=files.get("token_file", ""), tls=tls)
+        host: Literal["github", "gitlab"] = "github" if each.github else "gitlab"
+        found.append(Repository(each.image, host, each.github or each.gitlab, each.url or "", each.tag, access))
+    return tuple(found)
 
 
 def _contradictions(server: Server) -> list[str]:

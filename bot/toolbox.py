@@ -111,6 +111,7 @@ def sources_of(settings: Settings, clock: Callable[[], datetime], name: str = ""
         max_body_chars=settings.policy.evidence.max_chars,
         declared=declared_calls(settings.policy),
         cluster=name,
+        repositories=cluster.repositories,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tools.alertmanager import Alertmanager
+from tools.commits import Repository
 from tools.elastic import Elastic
 from tools.kube import Kube
 from tools.loki import Loki
@@ -34,6 +35,7 @@ class Sources:
     traces: SpanSource | None = None
     declared: tuple[tuple[str, str], ...] = ()
     cluster: str = ""
+    repositories: tuple[Repository, ...] = ()
 
     @property
     def logs(self) -> Loki | Elastic | Kube | None:

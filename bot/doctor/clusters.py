@@ -19,6 +19,7 @@ from tools.registry import plugins
 Right = tuple[str, str, str]  # API group, resource (or resource/subresource), verb
 READS: tuple[Right, ...] = (
     *(("apps", kind, "list") for kind in ("deployments", "statefulsets", "daemonsets", "replicasets")),
+    ("apps", "controllerrevisions", "list"),
     *(("", kind, "list") for kind in ("pods", "services", "events", "nodes")),
     *(("", kind, "list") for kind in ("persistentvolumeclaims", "resourcequotas", "limitranges")),
     *(("networking.k8s.io", kind, "list") for kind in ("ingresses", "networkpolicies")),
@@ -26,6 +27,12 @@ READS: tuple[Right, ...] = (
     ("policy", "poddisruptionbudgets", "list"),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("", "pods/log", "get"),
+)
+# Read where a workload says that one of these delivers it, and done without otherwise.
+DELIVERY: tuple[Right, ...] = (
+    ("argoproj.io", "applications", "list"),
+    ("helm.toolkit.fluxcd.io", "helmreleases", "list"),
+    ("kustomize.toolkit.fluxcd.io", "kustomizations", "list"),
 )
 # What would make a stolen reader dangerous; each is asked on its own, since no API lists everything a role may do.
 WRITES: tuple[Right, ...] = (

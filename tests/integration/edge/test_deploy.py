@@ -71,12 +71,13 @@ def test_the_reader_reads_what_evidence_is_made_of_and_nothing_else(
         ("" if path == "/api/v1" else path.split("/")[2], kind)
         for kind, path in (tools.workloads._KINDS | tools.surroundings.KINDS).items()
     }
+    read |= {(group, kind) for group, kind, _ in clusters.DELIVERY}
     logs = ("", "pods/log", "get")
     assert logs in granted
     granted = granted - {logs}
     assert {(group, kind) for group, kind, _ in granted} == read
     assert {verb for _, _, verb in granted} == {"get", "list", "watch"}
-    assert set(clusters.READS) == {right for right in granted if right[2] == "list"} | {logs}
+    assert {*clusters.READS, *clusters.DELIVERY} == {right for right in granted if right[2] == "list"} | {logs}
     assert not granted & set(clusters.WRITES)
 
 

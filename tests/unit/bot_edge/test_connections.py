@@ -184,3 +184,22 @@ def test_a_ca_file_that_is_none_is_named(tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
     (said,) = problems(tmp_path, 'sources: {tempo: {url: "https://t:3200", ca_file: ca.pem}}')
     assert said.startswith(f"sources.tempo: ca_file {tmp_path / 'ca.pem'}: no certificates can be read from it")
+
+
+def test_a_repository_of_images_takes_its_token_from_a_variable(tmp_path):
+    text = """
+sources:
+  repositories:
+    - {image: ghcr.io/acme/shop, github: acme/shop, tag: "v{tag}", token_env: GITHUB_TOKEN}
+clusters: {eu1: {repositories: [{image: reg/cart, gitlab: acme/cart, url: "https://git.acme"}]}, us1: {}}
+"""
+    settings = given(tmp_path, text, GITHUB_TOKEN="s3cret")
+    own, shared = toolbox.views_of(settings, lambda: datetime.now(UTC)).of("eu1").repositories
+    assert (own.host, own.project, own.url) == ("gitlab", "acme/cart", "https://git.acme")
+    assert (shared.project, shared.tag, shared.access.authorization()) == ("acme/shop", "v{tag}", "Bearer s3cret")
+    assert "s3cret" not in repr(settings)
+    assert problems(tmp_path, text) == [
+        "sources.repositories.0.token_env: GITHUB_TOKEN is not set; set it, or name a file in token_file"
+    ]
+    (said,) = problems(tmp_path, "sources: {repositories: [{image: a}]}")
+    assert "needs exactly one of github and gitlab" in said
