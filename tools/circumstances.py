@@ -6,7 +6,7 @@ counts it as a doubt, and a rule that hangs on it does not let the change throug
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tools import nodes, pods, targets
 from tools.deployments import Obj
@@ -64,19 +64,25 @@ def target_of(params: Mapping[str, Scalar]) -> Target | None:
     return None
 
 
-async def read(kube: Kube, action: str, params: Mapping[str, Scalar], deadline_s: float = DEADLINE_S) -> Circumstances:
-    """Look at what surrounds the target; never raises for what the API server refuses or does not answer in time."""
-    reader = _Reader(kube, action, params, deadline_s)
-    await reader.look()
-    return reader.seen
+async def read(
+    actor: Kube, reader: Kube, action: str, params: Mapping[str, Scalar], deadline_s: float = DEADLINE_S
+) -> Circumstances:
+    """Look at the target as *actor*, which may read it, and at what surrounds it as *reader*.
+
+    Never raises for what the API server refuses or does not answer within *deadline_s* seconds.
+    """
+    look = _Reader(actor, reader, action, params, deadline_s)
+    await look.look()
+    return look.seen
 
 
 class _Reader:
     """One look: what it has seen so far, and until when it may ask."""
 
-    def __init__(self, kube: Kube, action: str, params: Mapping[str, Scalar], deadline_s: float) -> None:
+    def __init__(self, actor: Kube, reader: Kube, action: str, params: Mapping[str, Scalar], deadline_s: float) -> None:
         self.seen = Circumstances()
-        self._kube = kube
+        self._actor = actor
+        self._kube = reader
         self._action = action
         self._params = params
         self._until = asyncio.get_running_loop().time() + deadline_s
@@ -88,7 +94,7 @@ class _Reader:
             self.seen.takes_pods = True
             return
         obj, around = await asyncio.gather(
-            self._known(f"the {target.kind}'s labels", targets.read(self._kube, target)),
+            self._known(f"the {target.kind}'s labels", self._target(target)),
             self._namespace_labels(target.namespace),
         )
         if obj is not None and around is not None:
@@ -111,6 +117,16 @@ class _Reader:
         except (TocsinError, TimeoutError):
             self.seen.unknown.append(what)
             return None
+
+    async def _target(self, target: Target) -> Obj:
+        try:
+            return await targets.read(self._actor, target)
+        except NotFound:
+            if target.kind != "CronJob":
+                raise
+            return await targets.read(
+                self._actor, replace(target, base="/apis/batch/v1beta1")
+            )  # before Kubernetes 1.21
 
     async def _namespace_labels(self, namespace: str) -> dict[str, str] | None:
         if not namespace:

@@ -49,9 +49,8 @@ class Planner:
             plan, base = await run.plan_change(actor, suggestion.action, suggestion.params)
         except Permanent as error:
             return await self._failed(case, suggestion, str(error))
-        seen = await circumstances.read(
-            self._parts.views.of(actor.cluster).kube or actor, suggestion.action, suggestion.params
-        )
+        reader = self._parts.views.of(actor.cluster).kube or actor
+        seen = await circumstances.read(actor, reader, suggestion.action, suggestion.params)
         proposal = await self._proposal(case, suggestion, plan, base, seen)
         shown = Proposed(
             proposal_id=proposal.id,
@@ -69,6 +68,7 @@ class Planner:
 
     async def _failed(self, case: Case, suggestion: Suggestion, reason: str) -> bool:
         event = PlanFailed(action=suggestion.action, reason=reason, policy=self._parts.version)
+        self._parts.metrics.refused.labels("plan", "plan_failed").inc()
         await self._life.record(case.incident.id, event)
         return False
 

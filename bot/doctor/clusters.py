@@ -20,7 +20,7 @@ Right = tuple[str, str, str]  # API group, resource (or resource/subresource), v
 READS: tuple[Right, ...] = (
     *(("apps", kind, "list") for kind in ("deployments", "statefulsets", "daemonsets", "replicasets")),
     ("apps", "controllerrevisions", "list"),
-    *(("", kind, "list") for kind in ("pods", "services", "events", "nodes")),
+    *(("", kind, "list") for kind in ("pods", "services", "events", "nodes", "namespaces")),
     *(("", kind, "list") for kind in ("persistentvolumeclaims", "resourcequotas", "limitranges")),
     *(("networking.k8s.io", kind, "list") for kind in ("ingresses", "networkpolicies")),
     ("autoscaling", "horizontalpodautoscalers", "list"),

@@ -72,6 +72,7 @@ def test_the_reader_reads_what_evidence_is_made_of_and_nothing_else(
         for kind, path in (tools.workloads._KINDS | tools.surroundings.KINDS).items()
     }
     read |= {(group, kind) for group, kind, _ in clusters.DELIVERY}
+    read.add(("", "namespaces"))  # whose labels the policy's rules and the risk of a change rest on
     logs = ("", "pods/log", "get")
     assert logs in granted
     granted = granted - {logs}

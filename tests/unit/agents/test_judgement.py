@@ -98,6 +98,18 @@ CALM = risk.Context(action="rollout_undo", namespace="shop", service="checkout",
         ({"action": "scale", "to_replicas": 0}, Risk.HIGH, "no pod running"),
         ({"key_system": True}, Risk.HIGH, "key system"),
         ({"namespace": "products"}, Risk.MEDIUM, "can be undone"),
+        ({"target_labels": {"env": "prod"}}, Risk.HIGH, "production (prod)"),
+        ({"target_labels": {"example.org/stage": "live-eu"}}, Risk.HIGH, "production (live-eu)"),
+        ({"share": 0.34, "share_of": "1 of 3 nodes"}, Risk.HIGH, "takes away 34% at once (1 of 3 nodes)"),
+        ({"share": 0.25}, Risk.MEDIUM, "can be undone"),
+        ({"share": 0.6, "share_of": "3 of 5 pods"}, Risk.HIGH, "takes away 60%"),
+        ({"stateful": "it is a StatefulSet"}, Risk.HIGH, "StatefulSet"),
+        ({"budget": "PodDisruptionBudget web allows no pod to be away now"}, Risk.HIGH, "PodDisruptionBudget"),
+        ({"freeze": 'change freeze "sale" is on'}, Risk.HIGH, "sale"),
+        ({"business_hours": True}, Risk.HIGH, "business hours"),
+        ({"other_cluster": "the alert is from a, this changes b"}, Risk.HIGH, "from a"),
+        ({"unknown": ("the namespace's labels",)}, Risk.HIGH, "not known: the namespace's labels"),
+        ({"replicas": 1, "takes_pods": False}, Risk.MEDIUM, "can be undone"),
     ],
 )
 def test_risk_has_reasons(changes: dict[str, object], level: Risk, because: str) -> None:
@@ -108,6 +120,8 @@ def test_risk_has_reasons(changes: dict[str, object], level: Risk, because: str)
 
 contexts = st.builds(
     risk.Context, namespace=st.sampled_from(["shop", "prod", "kube-system"]), replicas=st.one_of(st.none(), st.integers(0, 5)),
+    share=st.one_of(st.none(), st.floats(0, 1)), unknown=st.lists(st.sampled_from(["a", "b"])).map(tuple),
+    freeze=st.sampled_from(["", "frozen"]), stateful=st.sampled_from(["", "data"]), business_hours=st.booleans(),
     to_replicas=st.one_of(st.none(), st.integers(0, 5)), confidence=st.floats(0, 1), changes_in_flight=st.integers(0, 2),
     key_system=st.booleans(), failed_before=st.integers(0, 2),
 )  # fmt: skip
@@ -118,6 +132,17 @@ def test_circumstances_only_ever_raise_the_risk(base: Risk, context: risk.Contex
     assessed, reasons = risk.assess(base, context)
     assert assessed >= base
     assert assessed == base or len(reasons) > 1
+
+
+@given(st.sampled_from(list(Risk)), contexts)
+def test_a_fact_that_is_not_known_never_lowers_the_risk_and_is_a_doubt_about_every_write(
+    base: Risk, context: risk.Context
+) -> None:
+    known = context.model_copy(update={"unknown": ()})
+    doubtful = context.model_copy(update={"unknown": ("how many pods it has",)})
+    (sure, _), (unsure, reasons) = risk.assess(base, known), risk.assess(base, doubtful)
+    assert unsure >= sure
+    assert any("not known: how many pods it has" in reason for reason in reasons) == (base > Risk.LOW)
 
 
 def case(*verdicts: str, conclusive: bool = True, proposals: tuple[Proposal, ...] = (PROPOSAL,)) -> Case:
