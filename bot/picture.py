@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.blocks.chart import bounded, described, scale
+from bot.blocks.chart import bounded, described, near_onset, scale
 from tools.signals import Chart
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def png(chart: Chart) -> bytes:
 
     picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     font = ImageFont.load_default(size=15)
-    canvas = _Canvas(ImageDraw.Draw(picture), font, chart)
+    canvas = _Canvas(ImageDraw.Draw(picture), font, near_onset(chart))
     canvas.paint()
     told = PngInfo()
     told.add_itxt("Description", described(chart))

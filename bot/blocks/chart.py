@@ -22,6 +22,8 @@ AXIS = 50
 ALT = 1000
 LARGEST = 1e15  # beyond it neither Slack's axis nor a person tells numbers apart
 DAY_S = 86_400.0
+BEFORE = 3.0
+LEAST_S = 600.0
 # How a unit is shown: its factor, and its name on the axis.
 SCALES = {"ratio": (100.0, "%"), "bytes": (2.0**-20, "MiB"), "s": (1.0, "seconds"), "/s": (1.0, "per second")}
 
@@ -123,8 +125,21 @@ def _clock(at: float, *, dated: bool) -> str:
     return f"{shown:%d %b %H:%M}" if dated else f"{shown:%H:%M:%S}"
 
 
+def near_onset(chart: Chart) -> Chart:
+    """Return *chart* from a while before its onset: three times as long as the trouble has lasted, ten minutes at least."""
+    if chart.onset is None or not chart.times:
+        return chart
+    onset = chart.onset.timestamp()
+    first = onset - max(BEFORE * (chart.times[-1] - onset), LEAST_S)
+    start = next((index for index, at in enumerate(chart.times) if at >= first), 0)
+    if len(chart.times) - start < 2:
+        return chart
+    return chart.model_copy(update={"times": chart.times[start:], "values": chart.values[start:]})
+
+
 def _finite_points(chart: Chart) -> list[tuple[float, float]]:
-    pairs = zip(chart.times, chart.values, strict=False)
+    shown = near_onset(chart)
+    pairs = zip(shown.times, shown.values, strict=False)
     return [(at, value) for at, value in pairs if math.isfinite(value) and 0 <= at < 4e9]
 
 

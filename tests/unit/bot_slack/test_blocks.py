@@ -261,6 +261,7 @@ def test_the_card_has_one_chart_with_threshold_and_onset() -> None:
     assert block["chart"]["axis_config"]["y_label"] == "%"
     (onset,) = [label for label in block["chart"]["axis_config"]["categories"] if label.endswith("onset")]
     assert onset.startswith("03:00:00")
+    assert block["chart"]["axis_config"]["categories"][0] >= "02:49"  # ten minutes before the onset, not all there is
     (picture,) = [block for block in card(case, Facts(chart="F01")).blocks if block["type"] == "image"]
     assert picture["slack_file"] == {"id": "F01"}
     assert "left its level at 03:00:00 UTC; threshold 5 %" in picture["alt_text"]
