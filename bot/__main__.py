@@ -209,6 +209,19 @@ def rank(
         evaluation.main(path, format_, out, without or ())
 
 
+@evaluate.command()
+def robust(
+    ctx: typer.Context,
+    path: Annotated[list[Path], typer.Argument(help="Recorded days and sets, or folders of them.")],
+    constants: Annotated[bool, typer.Option(help="Also halve and double every constant (slow).")] = False,
+) -> None:
+    """Disturb recorded incidents and the ranking's constants; what is left of AC@k, and calibration out of sample."""
+    with _readable(ctx):
+        from bot.commands import eval_robust
+
+        eval_robust.main(path, constants)
+
+
 @evaluate.command("templates")
 def templates_of_logs(
     ctx: typer.Context,
@@ -252,7 +265,10 @@ def search(
 def verify(
     ctx: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="An export to verify instead of the database.")] = None,
-    anchor: Annotated[str, typer.Option(help="SEQ:HASH kept from an earlier run; it must still be in the chain.")] = "",
+    anchor: Annotated[
+        str,
+        typer.Option(help="SEQ:HASH kept from an earlier run, or the daily message; it must still be in the chain."),
+    ] = "",
 ) -> None:
     """Find changed, removed or reordered rows; exit code 1 when there are any."""
     with _readable(ctx) as common:

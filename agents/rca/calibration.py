@@ -10,8 +10,8 @@ SHARPNESS = 6.0
 NONE_OF_THESE = 0.15
 
 
-def confidences(scores: Sequence[float]) -> list[float]:
+def confidences(scores: Sequence[float], sharpness: float = SHARPNESS) -> list[float]:
     """Return one probability per score; they add up to less than 1, by what is left for a culprit that nothing shows."""
-    powers = np.power(np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0), SHARPNESS)
-    total = float(powers.sum()) + NONE_OF_THESE**SHARPNESS
+    powers = np.power(np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0), sharpness)
+    total = float(powers.sum()) + NONE_OF_THESE**sharpness
     return [float(power) / total for power in powers]

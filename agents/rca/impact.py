@@ -16,11 +16,10 @@ CALLEE_SHARE = 0.75  # of what its worst callee adds, taken off a caller: part o
 
 def impact(incident: Incident, graph: Calls) -> dict[str, float]:
     """Return each service's own share (1 = all) of what the hurting service adds; empty when that cannot be told."""
-    hurting = _signal(incident, incident.hurts, kind_of(incident.hurts_metric))
-    if hurting is None:
+    kind = kind_of(incident.hurts_metric)
+    felt = _felt(incident, graph, kind)
+    if felt is None:
         return {}
-    kind = measures(hurting)
-    felt = _added(incident, hurting, kind)
     total = float(felt.sum())
     if total <= 0:
         return {}
@@ -41,6 +40,20 @@ def impact(incident: Incident, graph: Calls) -> dict[str, float]:
         left = amount - CALLEE_SHARE * max(callees, default=0.0)
         own[service] = 0.0 if service in strange else max(left, 0.0) / float((weight * felt).sum())
     return own
+
+
+def _felt(incident: Incident, graph: Calls, kind: Kind) -> Floats | None:
+    """Return what the hurting service adds at every moment; what its callees add where it is not measured itself."""
+    hurting = _signal(incident, incident.hurts, kind)
+    if hurting is not None:
+        return _added(incident, hurting, kind)
+    callees = [
+        one for name in sorted(graph.get(incident.hurts, ())) if (one := _signal(incident, name, kind)) is not None
+    ]
+    if not callees:
+        return None
+    size = max(one.values.size for one in callees)
+    return np.asarray(sum(_added(incident, one, kind) for one in callees if one.values.size == size), dtype=np.float64)
 
 
 def _signal(incident: Incident, service: str, kind: Kind) -> Series | None:
@@ -66,9 +79,22 @@ def _added(incident: Incident, one: Series, kind: Kind) -> Floats:
         return np.zeros(one.values.size)
     usual = float(np.median(before))
     worse = (usual - one.values) / 100.0 if kind == "good" else one.values - usual
-    volume = next((two.values for two in incident.series if two.service == one.service and _counts(two)), None)
+    volume = _volume(incident, one.service, one.values.size)
+    if volume is None:
+        volume = _usual_volume(incident, one.values.size)
     amount = np.maximum(worse, 0.0) * (1.0 if volume is None else volume)
     return np.where(np.isfinite(amount), amount, 0.0)
+
+
+def _volume(incident: Incident, service: str, size: int) -> Floats | None:
+    fitting = (one.values for one in incident.series if one.service == service and _counts(one))
+    return next((values for values in fitting if values.size == size), None)
+
+
+def _usual_volume(incident: Incident, size: int) -> Floats | None:
+    """Return the median of all services' requests: the guess for a service whose requests nobody counts."""
+    counted = [one.values for one in incident.series if one.values.size == size and _counts(one)]
+    return np.asarray(np.median(np.nan_to_num(counted), axis=0), dtype=np.float64) if counted else None
 
 
 def _counts(one: Series) -> bool:

@@ -25,8 +25,11 @@ class Case:
     incident: Incident
 
 
-def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yield *columns* of every row of a CSV file with a header; rows cut short are skipped."""
+def rows(path: Path, columns: Sequence[str], extra: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield *columns*, then *extra* ("" where the file has none) of every row of a CSV file with a header.
+
+    Rows cut short and rows that no CSV reader takes (a file cut within quotes) are skipped. Raises DatasetError for a column missing.
+    """
     csv.field_size_limit(sys.maxsize)
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.reader(line.replace("\0", "") for line in file)
@@ -36,6 +39,13 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
         except ValueError as missing:
             raise DatasetError(f"{path}: no column {missing}; its columns are {', '.join(header)}") from missing
         last = max(wanted)
-        for row in reader:
+        more = [header.index(column) if column in header else -1 for column in extra]
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                continue
             if len(row) > last:
-                yield tuple(row[index] for index in wanted)
+                yield (*(row[index] for index in wanted), *(row[i] if 0 <= i < len(row) else "" for i in more))

@@ -7,6 +7,7 @@ digits off, so the written UTC times are read instead.
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,6 +18,7 @@ import numpy as np
 from agents.rca.signals import Floats, Incident, Lines, Series, Spans
 from bot.eval.cases import Case, DatasetError, rows
 
+FORMAT = "%Y-%m-%d %H:%M:%S"
 WINDOW = 180.0  # the task looks at three minutes from the injection on
 HISTORY = 7200.0  # what the ranking looks back; the baselines take their own 30 minutes of it
 RECENT = 600.0  # logs and traces: what is recorded up to ten minutes before counts as before
@@ -35,18 +37,34 @@ def read_day(folder: Path) -> list[Case]:
     """Read every fault of one day; raises DatasetError when files are not as the format says."""
     listed = next(folder.glob("*fault_list.json"))
     try:
-        faults = [fault for hour in json.loads(listed.read_text()).values() for fault in hour]
-    except (ValueError, AttributeError, TypeError) as wrong:
+        said = json.loads(listed.read_text())
+        faults = [fault for hour in said.values() for fault in hour] if isinstance(said, dict) else list(said)
+    except (ValueError, TypeError) as wrong:
         raise DatasetError(f"{listed}: not a list of faults by hour ({wrong})") from wrong
     series = (*read_metrics(folder / "metric"), *read_edges(folder / "metric" / "source_50.csv"))
     calls = read_calls(folder / "metric" / "dependency.csv") | frozenset(
         (one.metric.removeprefix(FROM), one.service) for one in series if one.metric.startswith(FROM)
     )
-    return [_case(folder, fault, series, calls) for fault in faults]
+    known = [fault for fault in faults if _answered(fault)]
+    if len(known) < len(faults):
+        skipped = len(faults) - len(known)
+        print(f"{listed}: {skipped} faults without a time or a pod left out", file=sys.stderr)  # noqa: T201
+    return [_case(folder, fault, series, calls) for fault in known]
+
+
+def _answered(fault: object) -> bool:
+    """Tell whether a fault says when and where."""
+    if not isinstance(fault, dict) or not fault.get("inject_pod"):
+        return False
+    try:
+        datetime.strptime(str(fault.get("inject_time")), FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def _case(folder: Path, fault: dict[str, str], series: tuple[Series, ...], calls: frozenset[tuple[str, str]]) -> Case:
-    at = datetime.strptime(fault["inject_time"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    at = datetime.strptime(fault["inject_time"], FORMAT).replace(tzinfo=UTC).timestamp()
     near = tuple(cut for one in series if (cut := _cut(one, at - HISTORY, at + WINDOW)).times.size)
     culprit = service_of(fault["inject_pod"])
     flows = Names()
@@ -58,7 +76,7 @@ def _case(folder: Path, fault: dict[str, str], series: tuple[Series, ...], calls
         spans=read_spans(_minutes(folder, "trace", at), at + WINDOW, flows),
         calls=calls,
     )
-    return Case(fault["inject_time"], _set_of(near), culprit, fault["inject_type"], incident)
+    return Case(fault["inject_time"], _set_of(near), culprit, str(fault.get("inject_type", "")), incident)
 
 
 def _set_of(series: tuple[Series, ...]) -> str:
@@ -77,7 +95,7 @@ def _cut(one: Series, start: float, end: float) -> Series:
 
 @lru_cache(maxsize=65536)
 def _written(time: str) -> float:
-    return datetime.strptime(time[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    return datetime.strptime(time[:19].replace("T", " "), FORMAT).replace(tzinfo=UTC).timestamp()
 
 
 def read_metrics(folder: Path) -> tuple[Series, ...]:
@@ -158,11 +176,12 @@ def read_lines(files: Iterable[tuple[Path, bool]], until: float, flows: Names) -
     services = Names()
     service, flow, at, text, normal = [], [], [], [], []
     for path, healthy in files:
-        for stamp, pod, span, line in rows(path, ["TimeUnixNano", "PodName", "SpanID", "Log"]):
+        for stamp, pod, line, span, trace in rows(path, ["TimeUnixNano", "PodName", "Log"], ["SpanID", "TraceID"]):
             when = _number(stamp) / 1e9
             if healthy or when <= until:
                 service.append(services.of(service_of(pod)))
-                flow.append(flows.of(span) if span.strip("0") else -1)
+                named = span if span.strip("0") else trace
+                flow.append(flows.of(named) if named.strip("0") else -1)
                 at.append(when)
                 text.append(_unwrapped(line))
                 normal.append(healthy)
@@ -185,25 +204,42 @@ def read_spans(files: Iterable[tuple[Path, bool]], until: float, flows: Names) -
     services, operations = Names(), Names()
     ids: dict[tuple[str, str], int] = {}
     parents: list[tuple[str, str]] = []
+    failed: list[bool] = []
     table: list[tuple[int, int, float, float, int, bool]] = []
     columns = ["TraceID", "SpanID", "ParentID", "PodName", "OperationName", "StartTimeUnixNano", "Duration"]
     for path, healthy in files:
-        for trace, span, parent, pod, name, start, duration in rows(path, columns):
+        for trace, span, parent, pod, name, start, duration, status in rows(path, columns, ["StatusCode"]):
             began, took = _number(start) / 1e9, _number(duration) / 1e6
             if not np.isfinite(began + took) or (began > until and not healthy) or (trace, span) in ids:
                 continue
             ids[trace, span] = len(table)
             parents.append((trace, parent))
             table.append((services.of(service_of(pod)), operations.of(name), began, took, flows.of(span), healthy))
+            failed.append(_failed(status))
     if not table:
         return None
     service, operation, start_s, duration_s, own_flow, normal = (
         np.array(column) for column in zip(*table, strict=True)
     )
     parent_row = np.array([ids.get(parent, -1) for parent in parents])
-    failed = np.zeros(len(table), dtype=bool)
     return Spans(
-        services.all(), operations.all(), service, operation, parent_row, start_s, duration_s, failed, own_flow, normal
+        services.all(),
+        operations.all(),
+        service,
+        operation,
+        parent_row,
+        start_s,
+        duration_s,
+        np.array(failed),
+        own_flow,
+        normal,
+    )
+
+
+def _failed(status: str) -> bool:
+    """Tell whether a span's status says error: OpenTelemetry's name or number, or an HTTP code of the server."""
+    return status.lower().removeprefix("status_code_") in ("error", "2", "true") or (
+        status.isdigit() and int(status) >= 500
     )
 
 

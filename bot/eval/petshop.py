@@ -7,6 +7,7 @@ they began takes its place.
 
 import csv
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,14 @@ def is_set(folder: Path) -> bool:
 def read_set(folder: Path) -> list[Case]:
     """Read every issue of one traffic pattern; raises DatasetError when a file is not as the format says."""
     healthy = folder / "noissue" / "metrics.csv"
-    found = [(path.parent, *_target(path), read_table(path.parent / "metrics.csv")) for path in _issues(folder)]
+    found = []
+    for path in _issues(folder):
+        try:
+            found.append((path.parent, *_target(path), read_table(path.parent / "metrics.csv")))
+        except (DatasetError, OSError) as wrong:
+            print(f"left out: {wrong}", file=sys.stderr)  # noqa: T201
+    if not found:
+        raise DatasetError(f"{folder} holds no issue with a metrics.csv and a target.json that names the root cause")
     if healthy.exists():
         normal = {key: values for key, (_times, values) in read_table(healthy).items()}
     else:
@@ -87,10 +95,21 @@ def read_table(path: Path) -> Table:
         table = list(csv.reader(file))
     if len(table) <= HEADER or table[0][0] != "microservice":
         raise DatasetError(f"{path}: not a table with the header rows microservice, metric, statistic, unix_timestamp")
-    times = np.array([float(row[0]) for row in table[HEADER:]])
-    cells = np.array([[float(cell) if cell else np.nan for cell in row[1:]] for row in table[HEADER:]])
-    keys = [(s, f"{m} {a}") for s, m, a in zip(table[0][1:], table[1][1:], table[2][1:], strict=True)]
+    width = len(table[0])
+    whole = [row for row in table[HEADER:] if np.isfinite(_number(row[0] if row else ""))]
+    times = np.array([float(row[0]) for row in whole])
+    cells = np.full((len(whole), width - 1), np.nan)
+    for number, row in enumerate(whole):  # a row cut short leaves the rest unmeasured
+        cells[number, : len(row) - 1] = [_number(cell) for cell in row[1:width]]
+    keys = [(s, f"{m} {a}") for s, m, a in zip(table[0][1:], table[1][1:], table[2][1:], strict=False)]
     return {key: (times, cells[:, column]) for column, key in enumerate(keys)}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def read_graph(path: Path) -> frozenset[tuple[str, str]]:
@@ -100,6 +119,6 @@ def read_graph(path: Path) -> frozenset[tuple[str, str]]:
     return frozenset(
         (row[0], callee)
         for row in table
-        for callee, cell in zip(header[1:], row[1:], strict=True)
-        if cell and float(cell) != 0
+        for callee, cell in zip(header[1:], row[1:], strict=False)
+        if abs(_number(cell)) > 0
     )

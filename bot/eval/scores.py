@@ -53,3 +53,9 @@ def reliability(said: Sequence[float], right: Sequence[bool]) -> tuple[float, li
     ]
     error = sum(one.n * abs(one.confidence - one.right) for one in bins) / max(len(said), 1)
     return error, bins
+
+
+def brier(said: Sequence[float], right: Sequence[bool]) -> float:
+    """Return the mean squared distance of confidences from what came true (0 best; 0.25 says nothing)."""
+    sure, hit = np.asarray(said, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    return float(np.mean((sure - hit) ** 2)) if sure.size else 0.0

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from agents.rca import fuse
+from agents.rca.fuse import rank
 from bot.__main__ import app
-from bot.eval import nezha, petshop
+from bot.eval import nezha, petshop, robust
 from bot.eval.cases import DatasetError
+from bot.eval.disturb import CHANGES
 from bot.eval.read import read
 from bot.eval.scores import accuracy, reliability
 
@@ -88,6 +91,61 @@ def test_a_petshop_set_is_read_with_or_without_its_healthy_period(tmp_path: Path
     # Without its own healthy period what the issues hold from before they began stands in.
     assert case.incident.normal
     assert healthy or all(values.size == 2 for values in case.incident.normal.values())
+
+
+def test_damaged_days_are_read_as_far_as_they_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    day = nezha_day(tmp_path)
+    listed = day / "2022-08-22-fault_list.json"
+    known = json.loads(listed.read_text())["04"]
+    listed.write_text(json.dumps({"04": [*known, {"inject_type": "cpu"}, {**known[0], "inject_time": "soon"}, None]}))
+    (day / "log" / "04_01_log.csv").write_text(f'TimeUnixNano,PodName,TraceID,Log\n{1661140805 * 10**9},{POD},t9,"cut')
+    (day / "trace" / "04_01_trace.csv").write_text(
+        "TraceID,SpanID,ParentID,PodName,OperationName,StartTimeUnixNano,Duration,StatusCode\n"
+        f"t1,a1,root,{POD},/ads,{1661140805 * 10**9},2000,STATUS_CODE_ERROR\n"
+    )
+    (case,) = nezha.read_day(day)
+    assert "3 faults without a time or a pod" in capsys.readouterr().err
+    assert case.incident.lines is not None
+    assert case.incident.lines.flow.tolist() == [0]
+    assert case.incident.spans is not None
+    assert case.incident.spans.failed.tolist() == [True]
+
+
+def test_issues_without_an_answer_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = petshop_set(tmp_path)
+    for name, target in (("issue_1", '{"target": {}}'), ("issue_2", "{")):
+        (folder / "test" / name).mkdir()
+        (folder / "test" / name / "target.json").write_text(target)
+    cut = folder / "test" / "issue_0" / "metrics.csv"
+    cut.write_text(cut.read_text()[:-8] + "\n21")
+    (case,) = petshop.read_set(folder)
+    assert case.name == "test/issue_0"
+    assert capsys.readouterr().err.count("left out") == 2
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES))
+def test_disturbed_incidents_can_still_be_ranked(tmp_path: Path, change: str) -> None:
+    for case in (*nezha.read_day(nezha_day(tmp_path)), *petshop.read_set(petshop_set(tmp_path))):
+        made = CHANGES[change](case)
+        assert all(0 <= one.score <= 1 for one in rank(made.incident).suspects)
+    if change in ("all renamed", "without traces"):
+        (case,) = nezha.read_day(tmp_path / "2022-08-22")
+        assert robust.ranks([CHANGES[change](case)]) == robust.ranks([case]) == (1,)
+
+
+def test_a_constant_is_changed_only_for_a_while() -> None:
+    before = fuse.METRICS
+    with robust.changed(fuse, "METRICS", 4.0):
+        assert fuse.METRICS == 1.0
+    assert before == fuse.METRICS
+
+
+def test_the_setting_for_a_group_is_chosen_without_it() -> None:
+    settings = [robust.Setting("", 1.0, (1, 1, 2, 2)), robust.Setting("a.B", 2.0, (2, 2, 1, 1))]
+    assert robust.left_out(settings, ["x", "x", "y", "y"]) == {
+        "x": (2, 0.0, 0.8, "a.B x2"),
+        "y": (2, 0.0, 0.8, "as it is"),
+    }
 
 
 def test_eval_rank_prints_the_figures_last_and_writes_the_lists(tmp_path: Path) -> None:
