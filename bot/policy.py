@@ -148,6 +148,12 @@ class EvidenceWindows(Section):
     max_chars: PositiveInt = 6000
 
 
+class Audit(Section):
+    """Where the end of the record is posted once a day ("" = nowhere)."""
+
+    anchor: Annotated[StrictStr, AfterValidator(lambda text: _channel(text) if text else text)] = ""
+
+
 class Policy(Section):
     """tocsin.yaml; every part has a default, so an absent file is a valid policy in which nobody may approve."""
 
@@ -158,6 +164,7 @@ class Policy(Section):
     budgets: Budgets = Budgets()
     model: ModelPrices = ModelPrices()
     approval: ApprovalTimes = ApprovalTimes()
+    audit: Audit = Audit()
     knowledge: KnowledgeFolders = KnowledgeFolders()
     evidence: EvidenceWindows = EvidenceWindows()
     grouping: Grouping = Grouping()

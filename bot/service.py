@@ -20,6 +20,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 
 from bot.across import labels_of, silences_of
+from bot.anchor import Anchor
 from bot.assembly import approvals_of
 from bot.authority.change import of_proposal
 from bot.authority.decide import decide
@@ -38,6 +39,7 @@ from bot.schedule import scheduler
 from bot.settings import Settings
 from bot.silencing import Silencer
 from bot.slack import SocketConnection, build_app
+from bot.stream import Stream
 from bot.thread import Thread
 from bot.web import Doors, Part, create_app
 from bot.webapi import call, open_client
@@ -48,6 +50,7 @@ log = structlog.get_logger()
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
 REFUSALS_EVERY_S = 5.0
+ANCHOR_EVERY_S = 60.0
 COUNT_EVERY_S = 15.0
 WORKERS = 8
 
@@ -97,11 +100,15 @@ class Service:
         desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge, silencer)
         keep = Keep(self._intake.receive, self._metrics)
         self._refusals = Refusals(life, self._metrics)
+        self._anchor = Anchor(life, policy.audit.anchor, self._channels.id_of)
         gate = Gate(Members(client, me.team), listed_by(policy, self._channels), self._refusals)
-        app = build_app(client, settings.slack_signing_secret.get_secret_value(), desk, [gate, keep])
+        app = build_app(
+            client, settings.slack_signing_secret.get_secret_value(), desk, [gate, keep], self._refusals.note
+        )
         by_socket = settings.slack_mode == "socket"
         token = settings.slack_app_token.get_secret_value()
         self._socket = SocketConnection(app, token, client) if by_socket else None
+        self._stream = Stream(settings, self._intake.receive, parts.db)
         self._web = _web_server(create_app(self._doors(None if by_socket else app)))
 
     @classmethod
@@ -122,12 +129,14 @@ class Service:
                 "expire": (EXPIRY_EVERY_S, self._approvals.expire),
                 "sweep": (SWEEP_EVERY_S, self._intake.admission.sweep),
                 "refusals": (REFUSALS_EVERY_S, self._refusals.write),
+                "anchor": (ANCHOR_EVERY_S, self._anchor.tick),
                 "count": (COUNT_EVERY_S, self._count_jobs),
             }
         )
         rooms = {WORK: WORKERS, SLACK: WORKERS, INVESTIGATE: self._parts.settings.policy.budgets.concurrent}
         web = asyncio.create_task(self._web.serve(sockets=[_listen(self._parts.settings)]), name="web")
         worker = asyncio.create_task(self._queue.run_worker(rooms), name="worker")
+        stream = asyncio.create_task(self._stream.run(), name="kafka") if self._stream.on else None
         waiter = asyncio.create_task(stop.wait(), name="stop")
         try:
             if self._socket:
@@ -143,6 +152,9 @@ class Service:
             if self._socket:
                 await self._socket.aclose()
             worker.cancel()
+            if stream:
+                stream.cancel()
+                await asyncio.gather(stream, return_exceptions=True)
             self._web.should_exit = True
             ended = await asyncio.gather(web, worker, return_exceptions=True)
             with contextlib.suppress(TocsinError):
@@ -158,6 +170,8 @@ class Service:
             "postgres": await self._postgres(),
             "cache": Part(not away, "Redis is away: limits are per process" if away else ""),
         }
+        if self._stream.on:
+            parts["kafka"] = self._stream.part()
         if self._socket:
             alive = await self._socket.alive()
             parts["slack"] = Part(alive, "" if alive else "Socket Mode is not connected", required=True)

@@ -1,6 +1,7 @@
 """`tocsin audit`: verify the hash chain of the record, and export it."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,8 @@ from bot.settings import Settings
 from tools.errors import Permanent
 from tools.store import events
 from tools.store.events import Head, Verdict
+
+_ANCHOR = re.compile(r"(?<![0-9])(?P<seq>[0-9]{1,18}):(?P<hash>[0-9a-f]{64})(?![0-9a-f])")
 
 
 def verify(config: Path | None, file: Path | None, anchor: str, *, debug: bool) -> int:
@@ -39,12 +42,14 @@ def export(config: Path | None, file: Path | None, *, debug: bool) -> None:
 
 
 def _anchor(text: str) -> Head | None:
-    seq, _, digest = text.partition(":")
     if not text:
         return None
-    if not seq.isdigit() or not digest:
-        raise Permanent(f'--anchor "{text}" is not SEQ:HASH; copy it from an earlier `tocsin audit verify`')
-    return Head(seq=int(seq), hash=digest)
+    found = _ANCHOR.search(text)
+    if not found:
+        raise Permanent(
+            f'--anchor "{text[:80]}" holds no SEQ:HASH; copy it from an earlier `tocsin audit verify`, or the whole daily message'
+        )
+    return Head(seq=int(found["seq"]), hash=found["hash"])
 
 
 def _verify_file(file: Path, anchor: Head | None) -> Verdict:

@@ -123,6 +123,18 @@ async def head(conn: Connection) -> Head:
     return Head(seq=row["seq"], hash=row["hash"]) if row else Head(seq=0, hash="")
 
 
+async def locked_head(conn: Connection) -> Head:
+    """Return where the chain ends, and keep it there until the transaction's end."""
+    row = await (await conn.execute(_SQL["lock_head"])).fetchone()
+    return Head(seq=row["seq"], hash=row["hash"]) if row else Head(seq=0, hash="")
+
+
+async def any_since(conn: Connection, kind: str, since: datetime) -> bool:
+    """Whether an event of *kind* about no incident was appended at or after *since*."""
+    row = await (await conn.execute(_SQL["any_since"], {"kind": kind, "since": since})).fetchone()
+    return row is not None
+
+
 async def timeline(conn: Connection, incident_id: int) -> list[TimelineEntry]:
     """Return the events of one incident (0: of none), in order."""
     rows = await (await conn.execute(_SQL["timeline"], {"incident_id": incident_id})).fetchall()
@@ -132,12 +144,18 @@ async def timeline(conn: Connection, incident_id: int) -> list[TimelineEntry]:
 async def entries(conn: Connection, after: int = 0) -> AsyncIterator[TimelineEntry]:
     """Yield every event past seq *after*, in order, reading a thousand at a time."""
     while True:
-        rows = await (await conn.execute(_SQL["after"], {"seq": after, "limit": _PAGE})).fetchall()
+        rows = await page(conn, after, _PAGE)
         for row in rows:
-            yield TimelineEntry.model_validate(row)
+            yield row
         if len(rows) < _PAGE:
             return
-        after = rows[-1]["seq"]
+        after = rows[-1].seq
+
+
+async def page(conn: Connection, after: int, limit: int) -> list[TimelineEntry]:
+    """Return at most *limit* events past seq *after*, in order."""
+    rows = await (await conn.execute(_SQL["after"], {"seq": after, "limit": limit})).fetchall()
+    return [TimelineEntry.model_validate(row) for row in rows]
 
 
 async def verify(conn: Connection, anchor: Head | None = None) -> Verdict:

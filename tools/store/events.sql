@@ -31,3 +31,6 @@ LIMIT %(limit)s
 
 -- name: one_moment
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+
+-- name: any_since
+SELECT 1 AS found FROM incident_events WHERE incident_id IS NULL AND kind = %(kind)s AND at >= %(since)s LIMIT 1
