@@ -41,7 +41,7 @@ from tools.sources import Sources
 
 ROOT = Path(__file__).parent.parent
 TOKENS = Tokens("reader-token", "actor-token", "admin-token")
-HISTORY_S = 40 * 60.0
+HISTORY_S = 20 * 60.0
 STEP_S = 0.2
 HEARD_S = 3.0  # Alertmanager's group wait, Slack and the debounce: an investigation begins this long after the alert
 FIRES_S, RECOVERS_S = 30.0, 90.0
