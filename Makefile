@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8700
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix
+.PHONY: help install demo demo-check drills test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ format: .venv/.installed ## let ruff format and mend what it can
 lock: ## write requirements.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-annotate --no-header --upgrade -q -o requirements.lock
+
+drills: .venv/.installed ## every drill without a model: diagnosed right? change right? recovered? DRILLS="disk_full ..." for some
+	@$(BIN)/python -m bench.drills $(DRILLS)
 
 bench-investigation: .venv/.installed ## CPU, memory and tokens of one investigation beside a bare FunctionAgent
 	@$(BIN)/python -m bench.investigation
