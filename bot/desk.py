@@ -46,6 +46,13 @@ class Desk(Protocol):
         """
         ...
 
+    async def break_glass(self, incident_id: int, reason: str, user: str, *, team: str, channel: str) -> str:
+        """Approve the change on an incident's table in spite of the rules, as the policy's break_glass lets *user*.
+
+        The sentence says why it did not count, or that it did; *reason* is posted in the channel and kept.
+        """
+        ...
+
     async def postmortem(self, incident_id: int, user: str) -> str:
         """Draft the post-mortem of an incident into its thread."""
         ...

@@ -76,6 +76,16 @@ class Operations:
         """Record a decision; the sentence says why it did not count."""
         return await self._approvals.press(decision, proposal_id, Presser(user, team, channel), reason)
 
+    async def break_glass(self, incident_id: int, reason: str, user: str, *, team: str, channel: str) -> str:
+        """Approve the change on an incident's table in spite of the rules."""
+        case = await self.case(incident_id)
+        waiting = [one for one in case.proposals if one.state == "proposed"] if case else []
+        if not waiting:
+            return f"No change of incident {incident_id} waits for a decision. Nothing was changed."
+        presser = Presser(user, team, channel)
+        no = await self._approvals.press("break_glass", waiting[-1].id, presser, reason)
+        return no or f"The glass is broken for incident {incident_id}: it is posted here and on the record."
+
     async def postmortem(self, incident_id: int, user: str) -> str:
         """Write the draft on the record; the redraw posts it."""
         case = await self.case(incident_id)

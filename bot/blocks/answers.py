@@ -18,10 +18,16 @@ HELP = """\
 • `/tocsin status`: what is open now.
 • `/tocsin why &lt;incident&gt;`: every step on record for an incident. `/tocsin why &lt;alert&gt;`: what became of an alert.
 • `/tocsin silence`: silence alerts for a while. `/tocsin silences`: what is silenced.
+• `/tocsin break-glass &lt;incident&gt; &lt;reason&gt;`: approve in spite of the rules, if the policy lets you; the channel is told.
 • `/tocsin stats`: alerts in, incidents out, and what was suppressed.
 • The menu of any message, *Diagnose this*: read that message as an alert.
 • In an incident's thread: press the buttons, or just talk. What people write is kept for the post-mortem.
 I change nothing until somebody allowed to presses *Approve*."""
+
+
+def break_glass_usage() -> str:
+    """Say how to break the glass."""
+    return "Which incident, and why? `/tocsin break-glass &lt;incident&gt; &lt;reason&gt;`, in the incident's channel."
 
 
 def services(known: Sequence[str]) -> str:

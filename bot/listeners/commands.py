@@ -75,6 +75,12 @@ async def _tocsin(desk: Desk, text: str, command: dict[str, Any], home_url: str)
             return answers.why_usage()
         case ["why", *_]:
             return await _why(desk, text.removeprefix("why").strip())
+        case ["break-glass", number, *_] if number.removeprefix("#").isdigit():
+            user, team, channel = (str(command.get(name) or "") for name in ("user_id", "team_id", "channel_id"))
+            why = text.removeprefix("break-glass").strip().removeprefix(number).strip()
+            return quiet(await desk.break_glass(incident_number(number), why, user, team=team, channel=channel))
+        case ["break-glass", *_]:
+            return answers.break_glass_usage()
         case ["stats"]:
             return stats.stats(await desk.stats(DAYS))
         case ["silences"]:

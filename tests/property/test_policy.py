@@ -121,6 +121,17 @@ def test_what_is_not_known_is_never_taken_for_safe(some: list[Rule], change: Cha
         assert all(allowed(takes_pods=True, leaves=n, labels={}, cluster=cluster) for n in range(4))
 
 
+@pytest.mark.parametrize("key", [{"labels": {"k": ["a"]}}, {"clusters": ["a"]}])
+def test_a_rule_that_hangs_on_a_fact_nobody_knows_is_not_passed_over(key: dict[str, object]) -> None:
+    strict = Rule.model_validate({"name": "strict", "approvers": ["U0A"], "allow": False, **key})
+    wide = Rule.model_validate({"name": "wide", "approvers": ["U0B"]})
+    about = ChangeTarget(cluster="", namespace="a", labels=None)
+    verdict = decide(policy(strict, wide), Change("aa", "x", about), NOW)
+    assert not verdict.allowed
+    assert verdict.approvers == ()
+    assert "is not known" in verdict.why_not
+
+
 @given(st.lists(rules(), max_size=4), changes)
 def test_no_rule_asks_for_less_than_the_risk_does(given_rules: list[Rule], change: Change) -> None:
     glass = [{"approvers": "U0A"}]

@@ -13,6 +13,7 @@ from bot.approvals import Approvals, Parts
 from bot.authority.people import People
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
+from bot.operations import Operations
 from bot.policy import Approvers, Policy, Service
 from bot.policy_changes import Changes
 from bot.rights import Presser
@@ -284,6 +285,20 @@ async def test_glass_is_broken_by_few_with_a_reason_loudly_and_on_the_record(wor
     assert len(found) == 1
     assert "Glass broken" in found[0]["text"]
     assert "the shop is down" in found[0]["text"]
+
+
+async def test_a_command_breaks_the_glass_of_the_incident_that_it_names(world):
+    world.under(policy({**RULE, "changes": "scale"}, break_glass=[{"approvers": "U0LEE"}]))
+    desk = Operations(world.life, None, world.approvals, None, None, None)
+    where = {"team": "T1", "channel": "C0ALERTS"}
+    assert "waits for a decision" in await desk.break_glass(4711, "down", "U0LEE", **where)
+    proposal = await world.proposed()
+    number = proposal.incident_id
+    assert "may not break the glass" in await desk.break_glass(number, "down", "U0DANA", **where)
+    assert "own thread" in await desk.break_glass(number, "down", "U0LEE", team="T1", channel="C0OTHER")
+    assert "on the record" in await desk.break_glass(number, "down", "U0LEE", **where)
+    await world.approvals.run(proposal.id)
+    assert len(world.cluster.writes) == 1
 
 
 async def test_broken_glass_does_not_let_who_asked_approve_a_high_change(world):

@@ -92,6 +92,9 @@ class FakeDesk:
             raise BadField("matchers", "There is no matcher.")
         return Preview(12, {"Slow": 5})
 
+    async def break_glass(self, incident_id: int, reason: str, user: str, *, team: str, channel: str) -> str:
+        return self._take("break_glass", incident_id, reason, user, team, channel) or "The glass is broken."
+
     async def silences(self) -> Sequence[Silence]:
         self._take("silences")
         at = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -330,6 +333,13 @@ async def test_a_silence_is_ended_from_the_list(slack: Slack, desk: FakeDesk, da
             "Silenced.",
         ),
         ("/tocsin silence 2h", None, "Begin with what to silence"),
+        (
+            "/tocsin break-glass #12 the shop is down",
+            ("break_glass", 12, "the shop is down", "U0DANA", "T0DRILL", "C0ALERTS"),
+            "The glass is broken.",
+        ),
+        ("/tocsin break-glass 12", ("break_glass", 12, "", "U0DANA", "T0DRILL", "C0ALERTS"), "The glass is broken."),
+        ("/tocsin break-glass the shop is down", None, "Which incident, and why?"),
         ("/tocsin dance", None, "I do not know `dance`"),
     ],
 )
