@@ -37,6 +37,7 @@ class Desk(Protocol):
         *,
         team: str,
         channel: str,
+        thread: str = "",
         reason: str = "",
     ) -> str:
         """Record *user*'s decision about the proposal as it is on record now.

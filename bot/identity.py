@@ -5,6 +5,7 @@ deactivated people and people of another workspace are refused, whatever the pol
 from a channel the policy does not list. What Slack cannot say counts as a no: nobody is let in by a failure.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ MOST_KEPT = 5_000
 READS = frozenset(
     {"", "help", "status", "why", "stats", "silences"}
 )  # of /tocsin: they change nothing and post nothing
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}")
 Listed = Callable[[str], Awaitable[bool]]
 """Whether the policy lists this channel id."""
 
@@ -128,6 +130,8 @@ class Gate(AsyncMiddleware):
         if foreign or not who:
             raise NotYou("another_workspace", "Only people of this workspace may ask here. Nothing was changed.")
         await self._members.check(who)
+        if body.get("command") == "/diagnose" and not _plausible(body):
+            raise NotYou("bad_service_name", "That is no service's name. `/diagnose` alone lists those I know.")
         if "command" in body and _acts(body) and not await self._listed(str(body.get("channel_id") or "")):
             raise NotYou(
                 "unlisted_channel",
@@ -167,3 +171,9 @@ def _acts(body: Mapping[str, Any]) -> bool:
     words = str(body.get("text") or "").split()
     word = words[0].lower() if words else ""
     return bool(word) if body.get("command") == "/diagnose" else word not in READS
+
+
+def _plausible(body: Mapping[str, Any]) -> bool:
+    """Whether the word after /diagnose could name a service; ".." and the like never reach a query or a path."""
+    word = (str(body.get("text") or "").split() or [""])[0].strip("`'\"").lower()
+    return not word or (bool(_SERVICE.fullmatch(word)) and ".." not in word)

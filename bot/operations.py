@@ -8,6 +8,7 @@ from agents.incident import LessonKept, PostMortemDrafted
 from bot import postmortem
 from bot.admission.model import Place
 from bot.approvals import Approvals
+from bot.approvals.pressing import UNFOUND
 from bot.intake import Intake, asked
 from bot.labels import Labels
 from bot.lifecycle import Lifecycle
@@ -71,10 +72,14 @@ class Operations:
         *,
         team: str,
         channel: str,
+        thread: str = "",
         reason: str = "",
     ) -> str:
         """Record a decision; the sentence says why it did not count."""
-        return await self._approvals.press(decision, proposal_id, Presser(user, team, channel), reason)
+        said = await self._approvals.press(decision, proposal_id, Presser(user, team, channel, thread), reason)
+        if said in UNFOUND:
+            raise Permanent(said)
+        return said
 
     async def break_glass(self, incident_id: int, reason: str, user: str, *, team: str, channel: str) -> str:
         """Approve the change on an incident's table in spite of the rules."""

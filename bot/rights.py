@@ -27,6 +27,7 @@ class Presser:
     user: str
     team: str
     channel: str
+    thread: str = ""
 
 
 def refusal(
@@ -65,6 +66,8 @@ def _by_place(incident: Incident, who: Presser, team: str) -> str:
     if not who.user or not team or who.team != team:
         return "This proposal belongs to another workspace. Nothing was changed."
     if who.channel != incident.channel:
+        return "Decide it in the incident's own thread. A copied button does nothing."
+    if who.thread and incident.thread_ts and who.thread != incident.thread_ts:
         return "Decide it in the incident's own thread. A copied button does nothing."
     return ""
 

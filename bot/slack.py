@@ -20,6 +20,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 import bot.listeners
 from bot.blocks import answers
 from bot.desk import Desk
+from bot.identity import NotYou
+from bot.listeners._request import user_of
 from bot.webapi import call
 from tools.errors import Permanent, Temporary, TocsinError
 from tools.redact import redact
@@ -34,10 +36,12 @@ def build_app(
     signing_secret: str,
     desk: Desk,
     middleware: Iterable[AsyncMiddleware] = (),
+    refused: Callable[[str, str, str], None] | None = None,
 ) -> AsyncApp:
     """Build the Bolt app with every listener of bot/listeners.
 
     *middleware* runs, in order, after the signature is checked and our own events are dropped, before any listener.
+    *refused(door, reason, user)* hears of requests that a listener refused.
     `process_before_response`: Slack is answered when the work is durable, and no task is left behind at shutdown.
     """
     app = AsyncApp(
@@ -57,7 +61,15 @@ def build_app(
         app.middleware(one)
     for module in plugins(bot.listeners).values():
         module.register(app, desk)
-    app.error(answer_error)
+
+    async def on_error(
+        error: Exception, body: dict[str, Any], respond: Callable[..., Awaitable[Any]], response: BoltResponse | None
+    ) -> BoltResponse | None:
+        if refused and isinstance(error, Permanent) and not isinstance(error, NotYou):  # the gate has counted its own
+            refused("slack", "refused_request", user_of(body))
+        return await answer_error(error, body, respond, response)
+
+    app.error(on_error)
     return app
 
 

@@ -20,6 +20,9 @@ from tools.store import incidents, proposals
 from tools.store.db import Connection, NotFound
 
 CHANGED = "The policy was changed since this was proposed, so it is planned and shown again. Nothing was changed."
+NO_PROPOSAL = "This button names no proposal. Nothing was changed."
+NOT_ON_RECORD = "That proposal is not on record. Nothing was changed."
+UNFOUND = frozenset({NO_PROPOSAL, NOT_ON_RECORD})  # no incident's record can hold these refusals
 
 
 class Presses:
@@ -32,13 +35,13 @@ class Presses:
     async def press(self, decision: Decision, proposal_id: str, who: Presser, reason: str = "") -> str:
         """Record a decision; the sentence says why it did not count, "" when it did."""
         if not _is_uuid(proposal_id):
-            return "This button names no proposal. Nothing was changed."
+            return NO_PROPOSAL
         broken = decision == "break_glass"
         try:
             async with self._life.db.connection() as conn:
                 proposal = await proposals.get(conn, proposal_id)
         except NotFound:
-            return "That proposal is not on record. Nothing was changed."
+            return NOT_ON_RECORD
         named = (await self._parts.verdict(proposal, broken=broken)).approvers
         try:
             may = await self._parts.people.may(who.user, named)

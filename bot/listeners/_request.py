@@ -49,6 +49,12 @@ def channel_of(body: Mapping[str, Any]) -> str:
     return str(channel or body.get("channel_id") or "")
 
 
+def thread_of(body: Mapping[str, Any]) -> str:
+    """Return the thread of the message that a button is on: its root's ts, "" outside a message."""
+    on = body.get("container") or {}
+    return str(on.get("thread_ts") or (body.get("message") or {}).get("thread_ts") or on.get("message_ts") or "")
+
+
 def workspace_url(context: AsyncBoltContext) -> str:
     """Return the workspace's address, "" when Slack did not tell."""
     return (context.authorize_result.url if context.authorize_result else "") or ""

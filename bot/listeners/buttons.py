@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks import answers, evidence, postmortem
 from bot.desk import Desk
-from bot.listeners._request import channel_of, incident_number, page_number, pressed, team_of, tell, user_of
+from bot.listeners._request import channel_of, incident_number, page_number, pressed, team_of, tell, thread_of, user_of
 from bot.webapi import call
 from tools.errors import Permanent
 from tools.records import Case
@@ -32,7 +32,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 def _decide(desk: Desk, decision: Literal["approve", "reject"]) -> Press:
     async def decide(ack: AsyncAck, body: dict[str, Any], respond: AsyncRespond) -> None:
         sentence = await desk.press(
-            decision, pressed(body), user_of(body), team=team_of(body), channel=channel_of(body)
+            decision, pressed(body), user_of(body), team=team_of(body), channel=channel_of(body), thread=thread_of(body)
         )
         await ack()
         await tell(respond, sentence)

@@ -49,7 +49,7 @@ class FakeDesk:
         return self._take("diagnose_message", channel, message["ts"], user, bool(request_id))
 
     async def press(
-        self, decision: str, proposal_id: str, user: str, *, team: str, channel: str, reason: str = ""
+        self, decision: str, proposal_id: str, user: str, *, team: str, channel: str, thread: str = "", reason: str = ""
     ) -> str:
         return self._take(decision, proposal_id, user, team, channel, reason)
 
