@@ -6,11 +6,9 @@ once, each naming the variable, its value (secrets cut short) and the remedy.
 
 import difflib
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -18,9 +16,9 @@ from bot import connections
 from bot import policy as policies
 from bot.connections import Cluster
 from bot.policy import Policy
+from bot.variables import OPENAI, VARIABLES
 from tools.errors import Permanent
 
-OPENAI = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4.1-mini"
 _HIDDEN = SecretStr("")
 
@@ -57,6 +55,15 @@ class Settings(BaseModel):
     pagerduty_url: str = "https://api.pagerduty.com"
     opsgenie_api_key: SecretStr = _HIDDEN
     opsgenie_url: str = "https://api.opsgenie.com"
+    kafka_servers: str = ""
+    kafka_alerts_topic: str = ""
+    kafka_events_topic: str = ""
+    kafka_group: str = "tocsin"
+    kafka_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_user: str = ""
+    kafka_password: SecretStr = _HIDDEN
+    kafka_ca_file: str = ""
     kubeconfig: str = ""
     actor_kubeconfig: str = ""
     data_dir: Path
@@ -107,7 +114,7 @@ def load(environ: Mapping[str, str], policy_path: Path | None = None, *, need_sl
     values["slack_mode"] = env.get("TOCSIN_SLACK_MODE", "socket" if "SLACK_APP_TOKEN" in env else "http")
     if need_slack:
         problems += _slack_gaps(env)
-    problems += _model(env, values)
+    problems += [*_model(env, values), *_topics(env)]
     file, policy, found = _policy(env, policy_path)
     problems += found
     if not problems:
@@ -120,91 +127,6 @@ def load(environ: Mapping[str, str], policy_path: Path | None = None, *, need_sl
         if field in values:
             values[field] = str(values[field]).rstrip("/") + ("/" if field == "slack_api_url" else "")
     return Settings.model_validate({**values, "policy_path": file, "policy": policy, "notes": tuple(_typos(env))})
-
-
-def _anything(_: str) -> str:
-    return ""
-
-
-def _token(prefix: str, name: str, page: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value.startswith(prefix):
-            return ""
-        return f"is not {name}: it begins with {prefix}; copy it from {page} of your app at api.slack.com/apps"
-
-    return check
-
-
-def _url(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix")
-            _ = parts.port
-        except ValueError:
-            good = False
-        return "" if good else f"is not an address; write for example {example}"
-
-    return check
-
-
-def _database(value: str) -> str:
-    if re.match(r"postgres(ql)?://", value):
-        return ""
-    return "is not a Postgres address; write for example postgresql://tocsin:secret@db:5432/tocsin"
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    return lambda value: "" if value in words else f"is unknown; write one of {', '.join(words)}"
-
-
-def _host_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if host and port.isascii() and port.isdigit() and int(port) <= 65535:
-        return ""
-    return "is not host:port; write for example 127.0.0.1:3000"
-
-
-def _webhook_tokens(value: str) -> str:
-    entries = [part.partition("=") for part in value.split(",") if part.strip()]
-    if not entries or not all(sender.strip() and secret.strip() for sender, _, secret in entries):
-        return "is not a list of sender=secret; write for example grafana=secret1,pagerduty=secret2"
-    from bot.sources import senders
-
-    strange = sorted({sender.strip().lower() for sender, _, _ in entries} - set(senders()))
-    return f"names no sender: {', '.join(strange)}; there are {', '.join(senders())}" if strange else ""
-
-
-VARIABLES: dict[str, tuple[str, Callable[[str], str]]] = {
-    "SLACK_BOT_TOKEN": ("slack_bot_token", _token("xoxb-", "a bot token", '"OAuth & Permissions"')),
-    "SLACK_APP_TOKEN": ("slack_app_token", _token("xapp-", "an app-level token", '"Basic Information"')),
-    "SLACK_SIGNING_SECRET": ("slack_signing_secret", _anything),
-    "SLACK_API_URL": ("slack_api_url", _url(("http", "https"), "https://slack.com/api/")),
-    "TOCSIN_SLACK_MODE": ("slack_mode", _one_of("socket", "http")),
-    "OPENAI_API_KEY": ("openai_api_key", _anything),
-    "OPENAI_BASE_URL": ("openai_base_url", _url(("http", "https"), OPENAI)),
-    "OPENAI_MODEL": ("openai_model", _anything),
-    "OPENAI_EMBEDDING_MODEL": ("embedding_model", _anything),
-    "OPENAI_EMBEDDING_BASE_URL": ("embedding_base_url", _url(("http", "https"), OPENAI)),
-    "OPENAI_EMBEDDING_API_KEY": ("embedding_api_key", _anything),
-    "DATABASE_URL": ("database_url", _database),
-    "REDIS_URL": ("redis_url", _url(("redis", "rediss", "unix"), "redis://redis:6379/0")),
-    **{name: ("clusters", check) for name, check in connections.variables().items()},
-    "PAGERDUTY_TOKEN": ("pagerduty_token", _anything),
-    "PAGERDUTY_URL": ("pagerduty_url", _url(("http", "https"), "https://api.eu.pagerduty.com")),
-    "OPSGENIE_API_KEY": ("opsgenie_api_key", _anything),
-    "OPSGENIE_URL": ("opsgenie_url", _url(("http", "https"), "https://api.eu.opsgenie.com")),
-    "KUBECONFIG": ("kubeconfig", _anything),
-    "TOCSIN_ACTOR_KUBECONFIG": ("actor_kubeconfig", _anything),
-    "TOCSIN_DATA_DIR": ("data_dir", _anything),
-    "TOCSIN_CONFIG": ("policy_path", _anything),
-    "TOCSIN_LISTEN": ("listen", _host_port),
-    "TOCSIN_WEBHOOK_TOKEN": ("webhook_token", _anything),
-    "TOCSIN_WEBHOOK_TOKENS": ("webhook_tokens", _webhook_tokens),
-    "TOCSIN_LOG_LEVEL": ("log_level", _one_of("debug", "info", "warning", "error")),
-    "TOCSIN_LOG_FORMAT": ("log_format", _one_of("auto", "console", "json")),
-}
-"""Every variable: its field, and a check that answers "" or what is wrong and what to write."""
 
 
 def _listen(env: Mapping[str, str], values: dict[str, object]) -> None:
@@ -252,6 +174,12 @@ def _model(env: Mapping[str, str], values: dict[str, object]) -> list[str]:
         return ["OPENAI_MODEL is not set; name a model that the endpoint in OPENAI_BASE_URL serves"]
     values.setdefault("openai_model", DEFAULT_MODEL)
     return []
+
+
+def _topics(env: Mapping[str, str]) -> list[str]:
+    if "KAFKA_SERVERS" not in env or {"KAFKA_ALERTS_TOPIC", "KAFKA_EVENTS_TOPIC"} & env.keys():
+        return []
+    return ["KAFKA_SERVERS is set and no topic is; set KAFKA_ALERTS_TOPIC, KAFKA_EVENTS_TOPIC or both"]
 
 
 def policy_file(path: Path | None = None) -> tuple[Path | None, Policy, list[str]]:

@@ -6,7 +6,7 @@ One module per kind of thing, each an async function `Settings -> list[Check]`. 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bot.doctor import clusters, models, monitoring, policies, stores, workspace
+from bot.doctor import clusters, models, monitoring, policies, stores, streams, workspace
 from bot.doctor.check import Check, fail
 from bot.settings import Settings
 from tools.errors import TocsinError
@@ -18,6 +18,7 @@ PARTS: dict[str, Examine] = {
     "slack": workspace.examine,
     "postgres": stores.postgres,
     "redis": stores.redis,
+    "kafka": streams.kafka,
     "prometheus": monitoring.prometheus,
     "loki": monitoring.loki,
     "elasticsearch": monitoring.elasticsearch,

@@ -13,7 +13,8 @@ import tools.actions
 import tools.surroundings
 import tools.workloads
 from bot.doctor import clusters
-from bot.settings import VARIABLES, load
+from bot.settings import load
+from bot.variables import VARIABLES
 from tools.kube import Kube
 from tools.registry import plugins
 

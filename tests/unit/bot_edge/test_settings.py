@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from bot import connections
 from bot.policy import Policy
-from bot.settings import VARIABLES, Settings, SettingsError, load
+from bot.settings import Settings, SettingsError, load
+from bot.variables import VARIABLES
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-12-secret", "SLACK_APP_TOKEN": "xapp-1-secret", "HOME": "/home/me"}
 
