@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8700
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check drills test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix
+.PHONY: help install demo demo-check drills test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix abuse
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -74,3 +74,6 @@ chaos: .venv/.installed test-deps ## kill two replicas, Postgres and Redis under
 
 crash-matrix: .venv/.installed ## SIGKILL at every await point of a change's run, against five kinds of API server
 	@$(BIN)/python -u -m bench.crash_matrix
+
+abuse: .venv/.installed ## forged, replayed and altered requests, guests, bots and strangers against two running bots
+	@$(BIN)/python -u -m bench.abuse
