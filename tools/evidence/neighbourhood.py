@@ -44,6 +44,7 @@ class _Where:
     picked: tuple[str, ...]
     window: str
     families: Mapping[str, Family]
+    names: tuple[str, ...]
 
 
 async def collect(scope: Scope, sources: Sources) -> Evidence:
@@ -59,8 +60,8 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     where, cut = await _discover(seen, scope, prometheus)
     asked = _Asked(seen, scope, prometheus)
     read = await asyncio.gather(
-        *(asked.red(where) if where else ()), asked.edges(where), asked.pods("container_cpu_usage_seconds_total", "cpu"),
-        asked.pods("container_memory_working_set_bytes", "memory"),
+        *(asked.red(where) if where else ()), asked.edges(where), asked.pods(where, "container_cpu_usage_seconds_total", "cpu"),
+        asked.pods(where, "container_memory_working_set_bytes", "memory"),
     )  # fmt: skip
     series = [one for part in read for one in part if not one.metric.startswith("calls ")]
     edges = [one for part in read for one in part if one.metric.startswith("calls ")]
@@ -94,7 +95,7 @@ async def _discover(seen: Seen, scope: Scope, prometheus: Prometheus) -> tuple[_
         picked.append(matcher(label, "=~", "|".join(exactly(name) for name in names[:MAX_SERVICES])))
     first = next(iter(found.values()), None)
     window = await _window(prometheus, selector(*picked, name=first.name)) if first else "60s"
-    return _Where(label, tuple(filter(None, picked)), window, found), cut
+    return _Where(label, tuple(filter(None, picked)), window, found, tuple(names[:MAX_SERVICES])), cut
 
 
 def _label(rows: Sequence[Sample], service: str) -> str:
@@ -170,12 +171,15 @@ class _Asked:
         found = [(row.labels.get(where.label, ""), _host(row.labels.get(peer, ""))) for row in rows]
         return [RawSeries(one, f"calls {other}", (), ()) for one, other in found if one and other and one != other]
 
-    async def pods(self, metric: str, name: str) -> list[RawSeries]:
-        """Ask for one resource of every pod; a workload is its hungriest pod."""
-        picked = selector(families.place(self.scope), matcher("container", "!~", "|POD"), name=metric)
+    async def pods(self, where: _Where | None, metric: str, name: str) -> list[RawSeries]:
+        """Ask for one resource of the services' pods, of the hungriest ones where no service is known; a workload is its hungriest."""
+        owners = f"({'|'.join(exactly(each) for each in where.names)})-.+" if where else ""
+        of_them = matcher("pod", "=~", owners) if owners else ""
+        picked = selector(families.place(self.scope), matcher("container", "!~", "|POD"), of_them, name=metric)
         used = f"rate({picked}[2m])" if metric.endswith("_total") else picked
+        hungriest = f"max by (pod) ({used})" if where else f"topk({MAX_SERVICES}, max by (pod) ({used}))"
         best: dict[str, Series] = {}
-        for one in await self.range(f"max by (pod) ({used})"):
+        for one in await self.range(hungriest):
             owner = _POD.sub("", one.labels.get("pod", ""))
             if owner and (owner not in best or _last(one) > _last(best[owner])):
                 best[owner] = one
