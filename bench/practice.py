@@ -223,7 +223,8 @@ def _more(cluster: Cluster) -> None:
     failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
     meta = {"namespace": "shop", "labels": {}}
     for plural, obj in (
-        ("cronjobs", {"metadata": meta | {"name": "nightly"}, "spec": {"schedule": "0 3 * * *", "suspend": False}}),
+        ("cronjobs", {"metadata": meta | {"name": "nightly"}, "spec": {
+            "schedule": "0 3 * * *", "suspend": False, "jobTemplate": {"spec": job_spec}}}),
         ("jobs", {"metadata": meta | {"name": "import"}, "spec": job_spec, "status": failed}),
         ("horizontalpodautoscalers", {
             "metadata": meta | {"name": "cart"}, "status": {"currentReplicas": 2},
@@ -234,7 +235,8 @@ def _more(cluster: Cluster) -> None:
         ("storageclasses", {"metadata": {"name": "fast"}, "allowVolumeExpansion": True}),
         ("persistentvolumeclaims", {
             "metadata": meta | {"name": "orders"}, "status": {"phase": "Bound", "capacity": {"storage": "10Gi"}},
-            "spec": {"storageClassName": "fast", "volumeName": "v", "resources": {"requests": {"storage": "10Gi"}}},
+            "spec": {"storageClassName": "fast", "volumeName": "v", "accessModes": ["ReadWriteOnce"],
+                     "volumeMode": "Filesystem", "resources": {"requests": {"storage": "10Gi"}}},
         }),
     ):  # fmt: skip
         cluster.store.create(kind_of(plural), copy.deepcopy(obj))

@@ -54,6 +54,7 @@ def disturb(practice: Practice, name: str) -> None:
     if "pod" in params or "job" in params:  # another object of the same name
         kind = kinds.PODS if "pod" in params else kinds.JOBS
         obj = copy.deepcopy(practice.cluster.store.delete(kind, "shop", params.get("pod") or params["job"]))
+        del obj["metadata"]["uid"]
         practice.cluster.store.create(kind, obj)
         return None
     if "node" in params:
