@@ -58,6 +58,7 @@ POLICIES: tuple[tuple[frozenset[str], int, Policy], ...] = (
     ),
 )
 people, replicas = st.sampled_from([*PEOPLE[:2], *PEOPLE]), st.integers(0, 1)
+some = st.sampled_from([PEOPLE[:1], PEOPLE[1:2], PEOPLE[:2], PEOPLE[2:]])
 pick = st.sampled_from([0, 0, 0, 0, 1, 2])
 
 
@@ -73,6 +74,7 @@ class World:
     db: Database
     cluster: FakeCluster
     kubes: tuple[Kube, Kube]
+    days: int = 0
 
 
 class Life(RuleBasedStateMachine):
@@ -80,10 +82,11 @@ class Life(RuleBasedStateMachine):
 
     world: ClassVar[World]
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(policy=st.integers(0, len(POLICIES) - 1))
+    def begin(self, policy: int) -> None:
         self.runner, self.db, self.cluster = self.world.runner, self.world.db, self.world.cluster
-        self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+        self.world.days += 2  # what ran in an earlier example is long over: caps and changes under way do not count it
+        self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC) + timedelta(days=self.world.days)
         self.policies = [0, 0]
         self.made: list[str] = []
         self.expires: dict[str, datetime] = {}
@@ -92,6 +95,8 @@ class Life(RuleBasedStateMachine):
         self.written: list[str] = []
         self.seen = len(self.cluster.writes)
         self.runner.run(self._open())
+        for side in (0, 1):
+            self.change_policy(side, policy)
         self.propose(0)
 
     async def _open(self) -> None:
@@ -191,15 +196,15 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.made)
     @rule(
-        side=replicas,
-        who=st.sampled_from([PEOPLE[:1], PEOPLE[1:2], PEOPLE[:2], PEOPLE[:2], PEOPLE[2:]]),
-        late=st.booleans(),
+        side=replicas, who=some, late=st.sampled_from([False, False, True]), then=st.sampled_from([None, None, 0, 1, 2])
     )
-    def approve_and_run(self, side: int, who: tuple[str, ...], late: bool) -> None:
-        """Do what mostly happens; *late*: the job starts long after."""
+    def approve_and_run(self, side: int, who: tuple[str, ...], late: bool, then: int | None) -> None:
+        """Do what mostly happens; *late*: the job starts long after; *then*: under another policy."""
         for person in who:
             self.press(side, 0, person, "approve")
         self.now += timedelta(minutes=31 if late else 0)
+        if then is not None:
+            self.change_policy(side, then)
         self.run(side, 0)
 
     @precondition(lambda self: self.made)
@@ -282,10 +287,10 @@ def test_no_run_without_approvals_and_none_twice(own_dsn: str, tmp_path: Path) -
         run_state_machine_as_test(
             Life,
             settings=settings(
-                max_examples=30, stateful_step_count=12, deadline=None, suppress_health_check=quiet, derandomize=True,
+                max_examples=45, stateful_step_count=12, deadline=None, suppress_health_check=quiet, derandomize=True,
                 database=None,
             ),
         )  # fmt: skip
         for closing in (first, second, db):
             runner.run(closing.aclose())
-    assert len(cluster.writes) >= 8, "the histories hardly ever led to a run"
+    assert len(cluster.writes) >= 5, "the histories hardly ever led to a run"
