@@ -87,7 +87,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ("words", "sentence"),
     [
         (("audit", "verify", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
-        (("audit", "verify", "--anchor", "x"), "is not SEQ:HASH"),
+        (("audit", "verify", "--anchor", "x"), "holds no SEQ:HASH"),
         (("knowledge", "sync"), "No folder: name one"),
         (("knowledge", "sync", "nowhere"), "is not a folder"),
         (("audit", "export", "/nowhere/x"), "cannot be written"),
