@@ -13,8 +13,7 @@ from drill.cluster.objects import ApiError, Kind, Obj, clone, iso, not_found
 from drill.timeline import Clock
 
 _HISTORY = 4000  # watch events kept; an older resourceVersion is answered 410, as the real one does
-Change = tuple[int, Kind, str, Obj, Obj | None]
-"""(version, kind, ADDED | MODIFIED | DELETED, the object, what it was before a MODIFIED)."""
+Change = tuple[int, Kind, str, Obj]
 
 
 class Store:
@@ -54,7 +53,7 @@ class Store:
             details = {"name": meta["name"], "group": kind.group, "kind": kind.plural}
             raise ApiError(409, "AlreadyExists", f'{kind.qualified} "{meta["name"]}" already exists', details)
         fresh = {"apiVersion": kind.api_version, "kind": kind.kind} | fresh
-        meta["uid"] = meta.get("uid") or self.uid()
+        meta["uid"] = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         meta["creationTimestamp"] = iso(self.clock())
         if "spec" in fresh:
             meta["generation"] = 1
@@ -84,15 +83,13 @@ class Store:
                 fresh.pop("status")
             kept = {k: old["metadata"][k] for k in ("uid", "creationTimestamp", "generation") if k in old["metadata"]}
             fresh["metadata"] |= kept | {"resourceVersion": old["metadata"]["resourceVersion"]}
-            if fresh.get("spec") != old.get("spec") or (
-                kind.plural == "deployments" and _annotations(fresh) != _annotations(old)
-            ):
+            if fresh.get("spec") != old.get("spec"):
                 fresh["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if fresh == old or dry_run:
             return fresh
         key = (meta.get("namespace", "") if kind.namespaced else "", meta["name"])
         self._objects[kind][key] = fresh
-        self._stamp(kind, "MODIFIED", fresh, old)
+        self._stamp(kind, "MODIFIED", fresh)
         return fresh
 
     def delete(self, kind: Kind, namespace: str, name: str) -> Obj:
@@ -102,10 +99,6 @@ class Store:
         gone = clone(old)
         self._stamp(kind, "DELETED", gone)
         return gone
-
-    def uid(self) -> str:
-        """Return a fresh uid."""
-        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     def word(self, length: int) -> str:
         """Return a random name suffix in Kubernetes' alphabet."""
@@ -127,18 +120,14 @@ class Store:
         """Forget a queue."""
         self._watchers = [pair for pair in self._watchers if pair[1] is not queue]
 
-    def _stamp(self, kind: Kind, what: str, obj: Obj, before: Obj | None = None) -> None:
+    def _stamp(self, kind: Kind, what: str, obj: Obj) -> None:
         self.version += 1
         obj["metadata"]["resourceVersion"] = str(self.version)
-        change = (self.version, kind, what, obj, before)
+        change = (self.version, kind, what, obj)
         self._history.append(change)
         for watched, queue in self._watchers:
             if watched is kind:
                 queue.put_nowait(change)
-
-
-def _annotations(obj: Obj) -> Obj:
-    return obj["metadata"].get("annotations") or {}
 
 
 def _conflict(kind: Kind, name: str) -> ApiError:
