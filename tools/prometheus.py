@@ -9,6 +9,7 @@ import asyncio
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from tools.imports import load
 Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
 AT_ONCE = 6
+TYPES_KEPT_S = 300.0
 MAX_POINTS = 11_000  # Prometheus refuses a range query with more points per series
 # PrometheusApiClientException carries the server's answer as "HTTP Status Code 400 (b'...')" and nothing else
 _STATUS = re.compile(r"HTTP Status Code (\d{3}) \((.*)\)\Z", re.DOTALL)
@@ -88,6 +90,8 @@ class Prometheus:
         self._headers = {**(headers or {}), **self._access.headers}
         self._timeout = timeout_s
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._types: dict[str, str] = {}
+        self._types_at = float("-inf")
 
     async def query(self, promql: str, at: datetime | None = None) -> list[Sample]:
         """Return the instant vector (or scalar) that *promql* gives at *at* (default: the server's now)."""
@@ -120,6 +124,26 @@ class Prometheus:
         tried = "GET /api/v1/rules?type=alert"
         groups = await self._call(tried, self._rules)
         return [_read(tried, _rule, rule) for group in groups for rule in _list(group, "rules") if "query" in rule]
+
+    async def names(self, selector: str, start: datetime, end: datetime, limit: int) -> list[str]:
+        """Return at most *limit* names of metrics that *selector* has in [start, end)."""
+        params = [("match[]", selector), *_window(start, end), ("limit", str(limit))]
+        path = "/api/v1/label/__name__/values"
+        rows = await self._call(f"names of {selector}", lambda: self._read_api(path, params))
+        return [str(row) for row in rows[:limit]]
+
+    async def types(self) -> dict[str, str]:
+        """Return what the targets say of their metrics' types (counter, gauge, histogram, summary); kept for TYPES_KEPT_S.
+
+        A name without its suffix stands for a histogram or summary. A metric of differing types is left out.
+        """
+        if time.monotonic() - self._types_at > TYPES_KEPT_S:
+            tried = "GET /api/v1/metadata"
+            rows = await self._call(tried, lambda: list(self._read_api("/api/v1/metadata", []).items()))
+            said = {str(name): {str(each.get("type")) for each in each_said} for name, each_said in rows}
+            self._types = {name: kinds.pop() for name, kinds in said.items() if len(kinds) == 1}
+            self._types_at = time.monotonic()
+        return self._types
 
     def link(self, promql: str, minutes: int = 60) -> str:
         """Return the address of Prometheus' own graph page for *promql* over the last *minutes*."""
@@ -198,6 +222,10 @@ class Prometheus:
             raise Permanent(f"{said}: the answer cannot be read ({exc}); is {self.url} a Prometheus?") from exc
         except RequestException as exc:
             raise distrust(said, exc) or Temporary(f"{said}: {type(exc).__name__}: {exc}") from exc
+
+
+def _window(start: datetime, end: datetime) -> list[tuple[str, str]]:
+    return [("start", f"{start.timestamp():.3f}"), ("end", f"{end.timestamp():.3f}")]
 
 
 def _message(answer: str) -> str:

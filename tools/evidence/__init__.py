@@ -18,7 +18,10 @@ Finding.kind, and what data carries (namespace and deployment wherever they are 
 - dns: dns_down (service = the DNS workload), and dependency_errors to it (peer, peer_namespace)
 - changes: template_edited (cronjob, by, changes), rollout (revision, previous_revision, what, before, after, age_s, changes), scaled (from, to, age_s, by),
   restarted (age_s); age_s is seconds before the alert's start, negative after it
-- metrics: metric_shift (signal = rate | errors | latency | saturation, before, after, unit, ratio, ongoing), alert_value
+  also node_changed (node, what, runs_here), autoscaled (autoscaler, maximum, message), delivered (tool = Helm | Argo CD | Flux ...,
+  name, before, after); rollout carries commits and compare where the image's repository is configured
+- metrics: metric_shift (signal = rate | errors | latency | saturation | resource, before, after, unit, ratio, ongoing; usual = when the
+  same hour did so before, "" for never), alert_value
   (value, threshold, op, crossed, firing; low, usual, high and held (share of time) before the alert; ended), dependency_errors (peer, ratio, before)
 - logs: log_template (template, count, new, level, example, peer where a connection error names one, ratio)
 - traces: span_slow (operation, before and after in seconds of its own, ratio, share of all added time, took in words, count, trace), span_error

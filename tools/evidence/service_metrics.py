@@ -7,7 +7,7 @@ since when is told. Use it to see the symptom, to date its onset, and to see whe
 import asyncio
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from tools.levels import Shift, human, outline, shift
 from tools.observe import Seen, missing, observe
 from tools.prometheus import Prometheus, Series
 from tools.records import Evidence, Finding, Scalar, Scope
+from tools.season import AGO, same_then, told
 from tools.selectors import matcher, selector
 from tools.signals import Chart, RawSeries, Signals, chart
 from tools.sources import Sources
@@ -30,16 +31,22 @@ PEER_ERRORS = 0.05
 # The smallest difference worth telling: a share of requests, seconds, a share of the limit; rates are relative to their level.
 FLOORS = {"errors": 0.01, "latency": 0.02, "saturation": 0.15}
 UNITS = {"rate": "/s", "errors": "ratio", "latency": "s", "saturation": "ratio"}
+USUAL = 0.25  # what is left of a shift that also happened at the same hour yesterday or a week ago
 WEIGHT = {"errors": 0.9, "latency": 0.75, "saturation": 0.7, "rate": 0.6}
 
 
 @dataclass(frozen=True)
 class _Signal:
-    """One series of the service on the common time grid; *name* tells several of one kind apart."""
+    """One series of the service on the common time grid; *name* tells several of one kind apart.
+
+    *promql* gives it again at another time, "" where it is not one query's answer; *unit* is what its value is multiplied by.
+    """
 
     kind: str
     name: str
     values: Floats
+    promql: str = ""
+    unit: float = 1.0
 
 
 class _Look:
@@ -74,22 +81,41 @@ class _Look:
         values[begun:] = np.nan_to_num(values[begun:], nan=0.0)
         return values
 
+    async def seasons(self, signal: _Signal, moved: Shift) -> str:
+        """Say when, at the same hour, the level changed alike: "yesterday and a week ago", "" for never."""
+        if not signal.promql:
+            return ""
+
+        async def then(ago: float) -> bool | None:
+            past = timedelta(seconds=ago)
+            window = self.scope.start - past, self.scope.end - past
+            found = await self.prometheus.query_range(self.seen.ask(signal.promql), *window, self.step)
+            if not found:
+                return None
+            moved_on = Series(found[0].labels, found[0].times + ago, found[0].values * signal.unit)
+            return same_then(self.grid, self.on_grid(moved_on, np.nan), moved)
+
+        found = await asyncio.gather(*(then(ago) for _, ago in AGO))
+        return told(list(zip((when for when, _ in AGO), found, strict=True)))
+
     async def requests(self, found: Found) -> list[_Signal]:
-        rate = await self.total(f"sum(rate({found.select()}[{found.window}]))")
+        total = f"sum(rate({found.select()}[{found.window}]))"
+        rate = await self.total(total)
         if rate is None:
             return []
-        signals = [_Signal("rate", "requests", rate)]
+        signals = [_Signal("rate", "requests", rate, total)]
         label = await families.label_of(self.prometheus, found, found.family.codes)
         if label:
             failed = found.select(families.failed(label, client=False))
-            errors = await self.total(f"sum(rate({failed}[{found.window}]))")
-            signals.append(_Signal("errors", "error ratio", _ratio(errors, rate)))
+            wrong = f"sum(rate({failed}[{found.window}]))"
+            errors = await self.total(wrong)
+            signals.append(_Signal("errors", "error ratio", _ratio(errors, rate), f"{wrong} / {total}"))
         return signals
 
     async def latency(self, found: Found) -> list[_Signal]:
         p95 = f"histogram_quantile(0.95, sum by (le) (rate({found.select()}[{found.window}])))"
-        series = await self.range(p95)
-        return [_Signal("latency", "p95 latency", self.on_grid(s, np.nan) * found.family.unit) for s in series[:1]]
+        series, unit = await self.range(p95), found.family.unit
+        return [_Signal("latency", "p95 latency", self.on_grid(s, np.nan) * unit, p95, unit) for s in series[:1]]
 
     async def saturation(self) -> list[_Signal]:
         pods = families.pods_of(self.scope)
@@ -194,7 +220,7 @@ async def _look(seen: Seen, scope: Scope, prometheus: Prometheus) -> None:
     read.append(saturation)
     signals = [signal for group in read for signal in group]
     for signal in signals:
-        _tell(look, signal)
+        await _tell(look, signal)
     seen.signals = Signals(
         series=[RawSeries(scope.service, signal.name, look.grid, signal.values) for signal in signals]
     )
@@ -225,7 +251,7 @@ async def _nothing() -> list[_Signal]:
     return []
 
 
-def _tell(look: _Look, signal: _Signal) -> None:
+async def _tell(look: _Look, signal: _Signal) -> None:
     seen, unit = look.seen, UNITS[signal.kind]
     finite = signal.values[np.isfinite(signal.values)]
     if not finite.size:
@@ -241,7 +267,7 @@ def _tell(look: _Look, signal: _Signal) -> None:
         f"{signal.name}: now {human(now, unit)}, usual {human(moved.before if moved else median, unit)}; over the window: {points}"
     )
     if moved:
-        seen.findings.append(_finding(look.scope, signal, moved))
+        seen.findings.append(_finding(look.scope, signal, moved, await look.seasons(signal, moved)))
     elif signal.kind == "saturation" and float(np.max(finite[-max(3, int(300 / look.step)) :])) >= HIGH:
         high = float(np.max(finite[-max(3, int(300 / look.step)) :]))
         data: dict[str, Scalar] = {
@@ -256,15 +282,18 @@ def _tell(look: _Look, signal: _Signal) -> None:
         )
 
 
-def _finding(scope: Scope, signal: _Signal, moved: Shift) -> Finding:
+def _finding(scope: Scope, signal: _Signal, moved: Shift, usual: str) -> Finding:
     unit = UNITS[signal.kind]
     way = "rose" if moved.after > moved.before else "fell"
     better = signal.kind != "rate" and way == "fell"
     score = WEIGHT[signal.kind] * (1.0 if moved.ongoing else 0.6) * (0.3 if better else 1.0)
     if signal.kind == "rate" and way == "fell" and moved.after < 0.1 * moved.before:
         score = 0.85
+    if usual:  # a daily or weekly rhythm is no symptom
+        score *= USUAL
+    rhythm = f", which is usual: it did so {usual} at this hour" if usual else ""
     over = "" if moved.ongoing else ", back to its usual level since"
-    said = f"{scope.service}: {signal.name} {way} from {human(moved.before, unit)} to {human(moved.after, unit)} at {_clock(moved)}{over}"
+    said = f"{scope.service}: {signal.name} {way} from {human(moved.before, unit)} to {human(moved.after, unit)} at {_clock(moved)}{over}{rhythm}"
     ratio = moved.ratio if np.isfinite(moved.ratio) else None
     return Finding(
         kind="metric_shift", service=scope.service, statement=said, score=score,
@@ -272,6 +301,7 @@ def _finding(scope: Scope, signal: _Signal, moved: Shift) -> Finding:
         data={
             "signal": signal.kind, "metric": signal.name, "before": round(moved.before, 6), "after": round(moved.after, 6),
             "unit": unit, "ratio": round(ratio, 3) if ratio is not None else None, "ongoing": moved.ongoing,
+            "usual": usual,
         },
     )  # fmt: skip
 
