@@ -4,7 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.authority.change import Change, Made, matches
@@ -188,7 +188,13 @@ def tried(given_rules: list[Rule], *, clusters: bool) -> tuple[set[str], set[str
     return matched, deciding
 
 
+ANY_LABEL = Rule.model_validate({"name": "any label", "labels": {"k": "*"}, "approvers": ["U0A", "U0B"]})
+REST = Rule.model_validate({"name": "rest", "approvers": ["U0A", "U0B"]})
+
+
 @settings(max_examples=60)
+@example([ANY_LABEL, REST])
+@example([REST, ANY_LABEL])
 @given(st.lists(rules(clusters=False), min_size=1, max_size=3))
 def test_lint_says_never_and_hidden_exactly_where_trying_everything_does(given_rules: list[Rule]) -> None:
     matched, deciding = tried(given_rules, clusters=False)

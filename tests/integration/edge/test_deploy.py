@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import yaml
 import tools.actions
 import tools.surroundings
 import tools.workloads
+from bot.authority.actions import known
+from bot.authority.lint import lint
 from bot.doctor import clusters
+from bot.policy import load as load_policy
 from bot.settings import load
 from bot.variables import VARIABLES
 from tools.kube import Kube
@@ -158,8 +162,15 @@ def test_the_example_names_every_key_of_the_policy() -> None:
 
     example = yaml.safe_load((ROOT / "tocsin.example.yaml").read_text())
     assert set(example) == set(Policy.model_fields)
-    for name in ("channels", "approvers", "budgets", "model", "approval", "knowledge", "evidence"):
+    for name in ("channels", "approvers", "changes", "budgets", "model", "approval", "knowledge", "evidence"):
         assert set(example[name]) == set(type(getattr(Policy(), name)).model_fields)
+
+
+def test_the_examples_policy_has_nothing_that_lint_finds() -> None:
+    for name in ("tocsin.example.yaml", "drill/tocsin.yaml"):
+        policy, problems = load_policy(ROOT / name)
+        assert problems == []
+        assert lint(policy, known(), datetime(2026, 11, 23, tzinfo=UTC)) == []
 
 
 def test_the_image_ends_as_somebody_else_than_root_with_hashes_and_a_health_check() -> None:
