@@ -8,6 +8,7 @@ from drill.cluster import baseline, defaults, kinds, platform
 from drill.cluster.catalogue import Fault
 from drill.cluster.cluster import Cluster
 from drill.cluster.objects import Kind, Obj, clone, condition
+from drill.cluster.options import Deletion
 from drill.cluster.requests import Target
 from drill.cluster.writes import Writes
 from drill.metrics.circumstances import Outside
@@ -136,7 +137,7 @@ class Drills:
         elif step.create is not None:
             self._create(step.create)
         elif step.delete is not None:
-            self._writes.delete(self._target(step.delete), grace=None, dry_run=False)
+            self._writes.delete(self._target(step.delete), Deletion(None, False))
         elif step.run is not None:
             store, run = self._cluster.store, step.run
             if store.find(kinds.JOBS, run.namespace, run.name):

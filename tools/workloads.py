@@ -28,7 +28,6 @@ _KINDS = {
     "daemonsets": "/apis/apps/v1",
     "replicasets": "/apis/apps/v1",
     "controllerrevisions": "/apis/apps/v1",
-    "controllerrevisions": "/apis/apps/v1",
     "pods": "/api/v1",
     "services": "/api/v1",
     "events": "/api/v1",

@@ -25,14 +25,16 @@ READS: tuple[Right, ...] = (
     *(("networking.k8s.io", kind, "list") for kind in ("ingresses", "networkpolicies")),
     ("autoscaling", "horizontalpodautoscalers", "list"),
     ("policy", "poddisruptionbudgets", "list"),
+    *(("batch", kind, "list") for kind in ("jobs", "cronjobs")),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("", "pods/log", "get"),
 )
-# Read where a workload says that one of these delivers it, and done without otherwise.
+# Read where a workload says that one of these delivers it (certificates: where cert-manager is), and done without otherwise.
 DELIVERY: tuple[Right, ...] = (
     ("argoproj.io", "applications", "list"),
     ("helm.toolkit.fluxcd.io", "helmreleases", "list"),
     ("kustomize.toolkit.fluxcd.io", "kustomizations", "list"),
+    ("cert-manager.io", "certificates", "list"),
 )
 # What would make a stolen reader dangerous; each is asked on its own, since no API lists everything a role may do.
 WRITES: tuple[Right, ...] = (

@@ -54,7 +54,10 @@ class Recorder:
         """Drop events an hour old."""
         oldest = iso(self._store.clock() - _KEEP_S)
         for event in list(self._store.list(kinds.EVENTS)):
-            if event["lastTimestamp"] < oldest:
+            seen = (
+                event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
+            )  # clients may leave the first out
+            if seen < oldest:
                 meta = event["metadata"]
                 self._store.delete(kinds.EVENTS, meta["namespace"], meta["name"])
         self._seen = {k: v for k, v in self._seen.items() if self._store.find(kinds.EVENTS, *v)}

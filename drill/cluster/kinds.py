@@ -30,10 +30,15 @@ INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", short=("ing"
 CERTIFICATES = Kind("cert-manager.io", "v1", "certificates", "Certificate", short=("cert",))
 NETPOLS = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", short=("netpol",), subresources=())
 
+WEBHOOKS = Kind(
+    "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
+    namespaced=False, subresources=(),
+)  # fmt: skip
+
 KINDS: tuple[Kind, ...] = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIGMAPS, SECRETS, SERVICEACCOUNTS, CLAIMS, VOLUMES,
     QUOTAS, LIMITRANGES, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, HPAS, JOBS, CRONJOBS, PDBS, INGRESSES,
-    NETPOLS, CLASSES, CERTIFICATES,
+    NETPOLS, CLASSES, CERTIFICATES, WEBHOOKS,
 )  # fmt: skip
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 REVIEWS = {"authentication.k8s.io": "selfsubjectreviews", "authorization.k8s.io": "selfsubjectaccessreviews"}
@@ -88,7 +93,7 @@ def _rows(kind: Kind) -> list[Obj]:
         "singularName": kind.kind.lower(),
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": VERBS,
+        "verbs": VERBS if kind is NAMESPACES else sorted([*VERBS, "deletecollection"]),
         "shortNames": list(kind.short),
     }
     if kind.plural in ("pods", "deployments", "replicasets", "services"):

@@ -79,18 +79,25 @@ class Kubelet:
         meta = pod["metadata"]
         line = f"Successfully assigned {meta['namespace']}/{meta['name']} to {name}"
         self._events.record(fresh, "Scheduled", line, by="default-scheduler")
+        self._admit(fresh)
+
+    def _admit(self, fresh: Obj) -> None:
+        """Take up a pod that has its node, from the scheduler or from whoever made it."""
         self._next_ip += 1
+        now = self._store.clock()
         address = f"10.244.{self._next_ip // 250}.{self._next_ip % 250 + 1}"
         status: Obj = {"phase": "Pending", "hostIP": "10.0.0.1", "podIP": address, "startTime": iso(now)}
         fresh["status"] |= status | {"podIPs": [{"ip": address}]}
-        self._containers[meta["uid"]] = [
-            Container(spec, self._catalogue, self._sink, self._store.rng, now) for spec in pod["spec"]["containers"]
+        self._containers[fresh["metadata"]["uid"]] = [
+            Container(spec, self._catalogue, self._sink, self._store.rng, now) for spec in fresh["spec"]["containers"]
         ]
         self._write(fresh)
 
     def _run(self, pod: Obj) -> None:
         containers = self._containers.get(pod["metadata"]["uid"])
         if containers is None:
+            if not pod["status"].get("startTime"):
+                self._admit(clone(pod))
             return
         changed = False
         for container in containers:

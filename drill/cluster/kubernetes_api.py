@@ -6,6 +6,7 @@ Mounted by the app under /kubernetes; kubectl and the official client libraries 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -13,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from drill.cluster import kinds, tables
-from drill.cluster.objects import ApiError, Obj, clone
+from drill.cluster import kinds, options, tables
+from drill.cluster.objects import ApiError, Obj, clone, not_found
 from drill.cluster.rbac import Identities, Identity, forbidden
 from drill.cluster.requests import Target, field_selector, fields_match, label_selector, selects, target
 from drill.cluster.store import Change, Store
@@ -62,6 +63,8 @@ class KubernetesApi:
             return JSONResponse(_review(who, parts[-1], await _body(request)), status_code=201)
         asked = target(request.method, path, request.query_params)
         if asked is None:
+            if parts[0] != "api" and (parts[0] != "apis" or len(parts) < 3 or parts[1] not in kinds.groups()):
+                return PlainTextResponse("404 page not found\n", status_code=404)
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
         if not who.may(asked.verb, asked.kind.group, asked.kind.plural, asked.subresource):
             raise forbidden(who, asked.verb, asked.kind.group, asked.resource, asked.namespace, asked.name)
@@ -76,8 +79,11 @@ class KubernetesApi:
             return StreamingResponse(self._watch(request, asked), media_type="application/json")
         if asked.verb == "list":
             return self._list(request, asked)
-        obj = self._store.get(asked.kind, asked.namespace, asked.name)
+        obj = self._store.find(asked.kind, asked.namespace, asked.name)
+        if obj is None:
+            raise not_found(asked.kind, asked.name, "scale" if asked.subresource == "scale" else "")
         if asked.subresource == "log":
+            options.check_log(obj, request.query_params.get("container", ""))
             return PlainTextResponse(self._pod_log(obj, request))
         if asked.subresource == "scale":
             return JSONResponse(scale_of(obj))
@@ -87,7 +93,7 @@ class KubernetesApi:
 
     def _list(self, request: Request, asked: Target) -> Response:
         query = request.query_params
-        keep = _filter(request)
+        keep = _filter(request, asked)
         rows = [obj for obj in self._store.list(asked.kind, asked.namespace) if keep(obj)]
         start = _number(query.get("continue", "0").partition(":")[0], "continue")
         limit = _number(query.get("limit", "0"), "limit")
@@ -98,36 +104,37 @@ class KubernetesApi:
         page = rows[start:end]
         if tables.wanted(request):
             return JSONResponse(self._table(request, asked, page) | {"metadata": meta})
-        body = {"kind": f"{asked.kind.kind}List", "apiVersion": asked.kind.api_version, "metadata": meta}
-        return JSONResponse(body | {"items": page})
+        return JSONResponse(_listed(asked, page) | {"metadata": meta})
 
     async def _watch(self, request: Request, asked: Target) -> AsyncIterator[bytes]:
-        query, keep = request.query_params, _filter(request)
+        query, keep = request.query_params, _filter(request, asked)
         queue = self._store.subscribe(asked.kind)
         deadline = asyncio.get_running_loop().time() + float(query.get("timeoutSeconds") or 1800)
         try:
-            for what, obj in self._first(asked, query.get("resourceVersion", "")):
-                if _concerns(asked, obj) and keep(obj):
-                    yield self._line(request, asked, what, obj)
+            for change in self._first(asked, query.get("resourceVersion", "")):
+                seen = _seen(asked, keep, change)
+                if seen:
+                    yield self._line(request, asked, *seen)
             while not self._closing.is_set():
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     return
                 try:
-                    change: Change = await asyncio.wait_for(queue.get(), min(left, 1.0))
+                    change = await asyncio.wait_for(queue.get(), min(left, 1.0))
                 except TimeoutError:
                     continue
-                if _concerns(asked, change[3]) and keep(change[3]):
-                    yield self._line(request, asked, change[2], change[3])
+                seen = _seen(asked, keep, change)
+                if seen:
+                    yield self._line(request, asked, *seen)
         except ApiError as error:
             yield json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n"
         finally:
             self._store.unsubscribe(queue)
 
-    def _first(self, asked: Target, version: str) -> list[tuple[str, Obj]]:
+    def _first(self, asked: Target, version: str) -> list[Change]:
         if version in ("", "0"):
-            return [("ADDED", obj) for obj in self._store.list(asked.kind, asked.namespace)]
-        return [(what, obj) for _, _, what, obj in self._store.since(asked.kind, _number(version, "resourceVersion"))]
+            return [(0, asked.kind, "ADDED", obj, None) for obj in self._store.list(asked.kind, asked.namespace)]
+        return list(self._store.since(asked.kind, _number(version, "resourceVersion")))
 
     def _line(self, request: Request, asked: Target, what: str, obj: Obj) -> bytes:
         shown = self._table(request, asked, [obj]) if tables.wanted(request) else obj
@@ -138,9 +145,9 @@ class KubernetesApi:
         return tables.table(asked.kind, rows, self._store.clock(), str(self._store.version), include)
 
     async def _write(self, request: Request, asked: Target) -> Response:
-        if asked.verb == "delete":
+        if asked.verb in ("delete", "deletecollection"):
             return await self._delete(request, asked)
-        dry_run = _dry_run(request.query_params.getlist("dryRun"))
+        dry_run = options.dry_run(request.query_params.getlist("dryRun"), asked.verb)
         manager = request.query_params.get("fieldManager") or _default_manager(request)
         body = await _body(request)
         if asked.verb == "create" and not asked.name:
@@ -162,22 +169,24 @@ class KubernetesApi:
                 {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
                 status_code=201,
             )
-        raise ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        raise options.not_allowed()
 
     async def _delete(self, request: Request, asked: Target) -> Response:
         # A body is the options; only without one are they read from the query: a dryRun there does not count beside a body.
         query = request.query_params
-        options: Obj = (
-            await _body(request) if await request.body() else dict(query) | {"dryRun": query.getlist("dryRun")}
-        )
-        grace = options.get("gracePeriodSeconds")
-        gone = self._writes.delete(
-            asked,
-            grace=None if grace is None else float(grace),
-            dry_run=_dry_run(options.get("dryRun") or []),
-            only=options.get("preconditions"),
-        )
-        return JSONResponse(gone)
+        given: Obj = await _body(request) if await request.body() else dict(query) | {"dryRun": query.getlist("dryRun")}
+        wanted = options.Deletion.of(given)
+        if asked.subresource:
+            raise options.not_allowed()
+        if asked.verb == "deletecollection":
+            keep = _filter(request, asked)
+            rows = [obj for obj in self._store.list(asked.kind, asked.namespace) if keep(obj)]
+            for obj in rows:
+                meta = obj["metadata"]
+                self._writes.delete(replace(asked, namespace=meta.get("namespace", ""), name=meta["name"]), wanted)
+            return JSONResponse(_listed(asked, rows) | {"metadata": {"resourceVersion": str(self._store.version)}})
+        gone = self._writes.delete(asked, wanted)
+        return JSONResponse(gone if options.returned(asked.kind) else options.success(asked.kind, gone))
 
 
 def _plain(path: str) -> Response | None:
@@ -223,27 +232,38 @@ async def _body(request: Request) -> Any:
         raise ApiError(400, "BadRequest", f"the body of the request could not be read: {error}") from error
 
 
-def _dry_run(values: list[str]) -> bool:
-    if any(value != "All" for value in values):
-        message = (
-            f'PatchOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: {values}: supported values: "All"'
-        )
-        raise ApiError(422, "Invalid", message)
-    return bool(values)
-
-
 def _default_manager(request: Request) -> str:
     return request.headers.get("user-agent", "unknown").partition("/")[0] or "unknown"
 
 
-def _filter(request: Request) -> Callable[[Obj], bool]:
+def _filter(request: Request, asked: Target) -> Callable[[Obj], bool]:
     labels = label_selector(request.query_params.get("labelSelector", ""))
-    fields = field_selector(request.query_params.get("fieldSelector", ""))
+    fields = field_selector(request.query_params.get("fieldSelector", ""), asked.kind)
 
     def keep(obj: Obj) -> bool:
         return selects(labels, obj["metadata"].get("labels") or {}) and fields_match(fields, obj)
 
     return keep
+
+
+def _listed(asked: Target, rows: list[Obj]) -> Obj:
+    """Return a list; its items do not repeat kind and apiVersion."""
+    items = [{key: value for key, value in row.items() if key not in ("kind", "apiVersion")} for row in rows]
+    return {"kind": f"{asked.kind.kind}List", "apiVersion": asked.kind.api_version, "metadata": {}, "items": items}
+
+
+def _seen(asked: Target, keep: Callable[[Obj], bool], change: Change) -> tuple[str, Obj] | None:
+    """Return what a watch with that selector says of a change: what enters it is ADDED, what leaves it DELETED as it was."""
+    _, _, what, obj, before = change
+    if not _concerns(asked, obj):
+        return None
+    if what != "MODIFIED" or before is None:
+        return (what, obj) if keep(obj) else None
+    was, is_ = keep(before), keep(obj)
+    if was and not is_:
+        version = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        return "DELETED", before | {"metadata": before["metadata"] | version}
+    return ("MODIFIED" if was else "ADDED", obj) if is_ else None
 
 
 def _concerns(asked: Target, obj: Obj) -> bool:

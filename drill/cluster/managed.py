@@ -65,7 +65,7 @@ def apply(old: Obj, body: Obj, manager: str, now: str, *, force: bool) -> Obj:
     own = _entry(entries, manager, "Apply", old["apiVersion"])
     others = [entry for entry in entries if entry is not own]
     clashes = [
-        (entry["manager"], path)
+        (_printed(entry), path)
         for entry in others
         for path in sorted(entry["paths"] & set(wanted))
         if live.get(path) != wanted[path]
@@ -74,8 +74,9 @@ def apply(old: Obj, body: Obj, manager: str, now: str, *, force: bool) -> Obj:
         raise _clash(clashes)
     for entry in others:
         entry["paths"] -= {path for _, path in clashes}
-    after = patches.strategic(clone(old), body)
+    after = _in_old_order(old, patches.strategic(clone(old), body))
     dropped = own["paths"] - set(wanted)
+    _prune(after, dropped, {path for entry in others for path in entry["paths"]} | set(wanted))
     for path in sorted(dropped, reverse=True):
         if not any(path in entry["paths"] for entry in others):
             _drop(after, path)
@@ -90,12 +91,22 @@ def apply(old: Obj, body: Obj, manager: str, now: str, *, force: bool) -> Obj:
 def _clash(clashes: list[tuple[str, Path]]) -> ApiError:
     count = len(clashes)
     causes = [
-        {"reason": "FieldManagerConflict", "message": f'conflict with "{who}"', "field": _dotted(path)}
+        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": _dotted(path)}
         for who, path in clashes
     ]
-    lines = ", ".join(f'conflict with "{who}": {_dotted(path)}' for who, path in clashes)
-    message = f"Apply failed with {count} conflict{'s' if count > 1 else ''}: {lines}"
+    by: dict[str, list[str]] = {}
+    for who, path in clashes:
+        by.setdefault(who, []).append(_dotted(path))
+    lines = [
+        f"conflict with {who}: {paths[0]}" if len(paths) == 1 else f"conflicts with {who}:\n- " + "\n- ".join(paths)
+        for who, paths in by.items()
+    ]
+    message = f"Apply failed with {count} conflict{'s' if count > 1 else ''}: " + "\n".join(lines)
     return ApiError(409, "Conflict", message, {"causes": causes})
+
+
+def _printed(entry: Obj) -> str:
+    return f'"{entry["manager"]}"' + (f" using {entry['apiVersion']}" if entry["operation"] == "Update" else "")
 
 
 def _dotted(path: Path) -> str:
@@ -106,6 +117,34 @@ def _dotted(path: Path) -> str:
         else:
             text += "[" + ",".join(f'{k}="{v}"' for k, v in json.loads(part[2:]).items()) + "]"
     return text
+
+
+def _in_old_order(old: Any, new: Any, field: str = "") -> Any:
+    """Return *new* with its keyed lists as apply leaves them: the old order first, then what is new."""
+    if isinstance(new, dict):
+        before = old if isinstance(old, dict) else {}
+        return {key: _in_old_order(before.get(key), value, key) for key, value in new.items()}
+    key = patches.merge_key(field, new) if isinstance(new, list) and isinstance(old, list) else ""
+    if not key:
+        return new
+    places = {row.get(key): at for at, row in enumerate(old)}
+    rows = sorted(new, key=lambda row: places.get(row.get(key), len(old)))
+    return [_in_old_order(old[places[row[key]]] if row.get(key) in places else None, row) for row in rows]
+
+
+def _prune(obj: Obj, dropped: set[Path], owned: set[Path]) -> None:
+    """Take out the list elements that a manager let go of and that nobody else holds a part of."""
+    for path in dropped:
+        for at, part in enumerate(path):
+            element = path[: at + 1]
+            if part.startswith("k:") and not any(other[: at + 1] == element for other in owned):
+                rows: Any = obj
+                for step in path[:at]:
+                    rows = (rows.get(step[2:]) if step.startswith("f:") else _element(rows, step)) if rows else None
+                gone = _element(rows, part)
+                if gone is not None:
+                    rows.remove(gone)
+                break
 
 
 def _drop(obj: Any, path: Path) -> None:

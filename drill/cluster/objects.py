@@ -3,13 +3,17 @@
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 Obj = dict[str, Any]
 
+_CAUSES = {
+    "Required": "FieldValueRequired", "Unsupported": "FieldValueNotSupported", "Forbidden": "FieldValueForbidden",
+    "Duplicate": "FieldValueDuplicate",
+}  # fmt: skip
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIXES = {
     "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
@@ -51,26 +55,44 @@ class ApiError(Exception):
         """Return the Status object that goes over the wire."""
         body: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
         body |= {"message": self.message, "reason": self.reason}
-        if self.details:
-            body["details"] = self.details
+        details = {key: value for key, value in self.details.items() if value}
+        if details:
+            body["details"] = details
         return body | {"code": self.code}
 
 
-def not_found(kind: Kind, name: str) -> ApiError:
+def not_found(kind: Kind, name: str, subresource: str = "") -> ApiError:
     """404 as the API server words it."""
-    details = {"name": name, "group": kind.group, "kind": kind.plural}
-    return ApiError(404, "NotFound", f'{kind.qualified} "{name}" not found', {k: v for k, v in details.items() if v})
+    plural = f"{kind.plural}/{subresource}" if subresource else kind.plural
+    of = f"{plural}.{kind.group}" if kind.group else plural
+    return ApiError(404, "NotFound", f'{of} "{name}" not found', {"name": name, "group": kind.group, "kind": plural})
 
 
 def invalid(kind: Kind, name: str, path: str, problem: str) -> ApiError:
     """422 as the API server words it; *path* is the field, *problem* starts with ``Invalid value: ...`` or the like."""
-    cause = {
-        "reason": "FieldValueRequired" if problem.startswith("Required") else "FieldValueInvalid",
-        "message": problem,
-        "field": path,
-    }
-    details: Obj = {"name": name, "group": kind.group, "kind": kind.kind, "causes": [cause]}
-    return ApiError(422, "Invalid", f'{kind.kind}.{kind.group} "{name}" is invalid: {path}: {problem}', details)
+    return all_invalid(kind, name, [(path, problem)])
+
+
+def all_invalid(kind: Kind, name: str, problems: Sequence[tuple[str, str]]) -> ApiError:
+    """422 with one cause for each (field, problem)."""
+    causes = [
+        {
+            "reason": next((v for k, v in _CAUSES.items() if text.startswith(k)), "FieldValueInvalid"),
+            "message": text,
+            "field": path,
+        }
+        for path, text in problems
+    ]
+    said = [f"{path}: {text}" for path, text in problems]
+    whole = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    of = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    details: Obj = {"name": name, "group": kind.group, "kind": kind.kind, "causes": causes}
+    return ApiError(422, "Invalid", f'{of} "{name}" is invalid: {whole}', details)
+
+
+def bad_option(options: str, path: str, problem: str) -> ApiError:
+    """422 for what stands in ``CreateOptions``, ``PatchOptions``, ``UpdateOptions`` or ``DeleteOptions``."""
+    return invalid(Kind("meta.k8s.io", "v1", "", options), "", path, problem)
 
 
 def iso(at: float) -> str:

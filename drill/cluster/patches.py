@@ -63,19 +63,29 @@ def _merge_list(field: str, old: list[Any], patch: list[Any]) -> list[Any]:
     key = merge_key(field, [*old, *patch])
     if not key or any(isinstance(row, dict) and row.get("$patch") == "replace" for row in patch):
         return [copy.deepcopy(r) for r in patch if not (isinstance(r, dict) and r.get("$patch") == "replace")]
-    result = list(old)
+    places = {known.get(key): at for at, known in enumerate(old)}
+    patched: list[Any] = []
+    deleted = set()
     for row in patch:
         if key not in row:
             message = f"map: {row} does not contain declared merge key: {key}"
             raise ApiError(400, "BadRequest", message)
-        at = next((i for i, known in enumerate(result) if known.get(key) == row[key]), None)
         if row.get("$patch") == "delete":
-            result = [known for known in result if known.get(key) != row[key]]
-        elif at is None:
-            result.append(strategic({}, row))
+            deleted.add(row[key])
         else:
-            result[at] = strategic(result[at], row)
-    return result
+            patched.append(strategic(old[places[row[key]]] if row[key] in places else {}, row))
+    named = deleted | {row[key] for row in patched}
+    return _ordered([row for row in old if row.get(key) not in named], patched, places, key)
+
+
+def _ordered(left: list[Any], right: list[Any], places: dict[Any, int], key: str) -> list[Any]:
+    """Put what only the server has among what the patch names, as strategicpatch's mergeSortedSlice does: new ones come first."""
+    result, left, right = [], list(left), list(right)
+    while left and right:
+        place = places.get(right[0][key])
+        before = place is not None and places[left[0].get(key)] < place
+        result.append(left.pop(0) if before else right.pop(0))
+    return result + left + right
 
 
 def json_patch(target: Obj, operations: Any) -> Obj:

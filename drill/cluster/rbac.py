@@ -1,7 +1,6 @@
 """Who may do what in the practice cluster: two identities for Tocsin and one for the person at the keyboard.
 
-The rules are what deploy/kustomize/base gives: the reader sees everything except secrets, the actor may do what the typed
-changes take and nothing else. Called by the API for every request.
+The rules are what deploy/kustomize/base gives the reader and the actor; a test compares. Called by the API for every request.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,34 @@ _REVIEWS: Rule = (
     ("authorization.k8s.io", "authentication.k8s.io"),
     ("selfsubjectaccessreviews", "selfsubjectreviews"),
 )
-READER_RULES: tuple[Rule, ...] = ((_LOOK, ("*",), ("*",)), _REVIEWS)
+READER_RULES: tuple[Rule, ...] = (
+    (
+        _LOOK,
+        ("",),
+        (
+            "pods",
+            "services",
+            "events",
+            "nodes",
+            "namespaces",
+            "persistentvolumeclaims",
+            "resourcequotas",
+            "limitranges",
+        ),
+    ),
+    (("get",), ("",), ("pods/log", "configmaps")),
+    (_LOOK, ("batch",), ("jobs", "cronjobs")),
+    (_LOOK, ("apps",), ("deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions")),
+    (_LOOK, ("autoscaling",), ("horizontalpodautoscalers",)),
+    (_LOOK, ("policy",), ("poddisruptionbudgets",)),
+    (_LOOK, ("networking.k8s.io",), ("ingresses", "networkpolicies")),
+    (_LOOK, ("discovery.k8s.io",), ("endpointslices",)),
+    (_LOOK, ("cert-manager.io",), ("certificates",)),
+    (_LOOK, ("argoproj.io",), ("applications",)),
+    (_LOOK, ("helm.toolkit.fluxcd.io",), ("helmreleases",)),
+    (_LOOK, ("kustomize.toolkit.fluxcd.io",), ("kustomizations",)),
+    _REVIEWS,
+)
 ACTOR_RULES: tuple[Rule, ...] = (
     (("get", "patch"), ("apps",), ("deployments",)),
     (("list",), ("apps",), ("replicasets",)),

@@ -1,5 +1,6 @@
 """What one HTTP request to the Kubernetes API asks for: kind, namespace, name, subresource, verb, selectors."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -76,7 +77,17 @@ def _split(text: str) -> list[str]:
     return [*parts, current]
 
 
+_KEY = re.compile(r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+
+
 def _requirement(part: str) -> tuple[str, str, tuple[str, ...]]:
+    key, operator, values = _operation(part)
+    if not _KEY.match(key) or (operator in (">", "<") and not values[0].isdigit()):
+        raise ApiError(400, "BadRequest", f'unable to parse requirement: "{part}"')
+    return key, operator, values
+
+
+def _operation(part: str) -> tuple[str, str, tuple[str, ...]]:
     for word in (" notin ", " in "):
         if word in part:
             key, _, values = part.partition(word)
@@ -84,15 +95,11 @@ def _requirement(part: str) -> tuple[str, str, tuple[str, ...]]:
             if not (inside.startswith("(") and inside.endswith(")")):
                 raise ApiError(400, "BadRequest", f'unable to parse requirement: "{part}"')
             return key.strip(), word.strip(), tuple(v.strip() for v in inside[1:-1].split(","))
-    for sign, operator in (("!=", "notin"), ("==", "in"), ("=", "in")):
+    for sign, operator in (("!=", "notin"), ("==", "in"), ("=", "in"), (">", ">"), ("<", "<")):
         if sign in part:
             key, _, value = part.partition(sign)
             return key.strip(), operator, (value.strip(),)
-    if part.startswith("!"):
-        return part[1:].strip(), "absent", ()
-    if " " in part:
-        raise ApiError(400, "BadRequest", f'unable to parse requirement: "{part}"')
-    return part, "present", ()
+    return (part[1:].strip(), "absent", ()) if part.startswith("!") else (part, "present", ())
 
 
 def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
@@ -101,6 +108,8 @@ def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
         value = labels.get(key)
         if operator == "in" and value not in values:
             return False
+        if operator in (">", "<") and not _beyond(value, operator, values[0]):
+            return False
         if operator == "notin" and value in values and value is not None:
             return False
         if (operator == "present" and value is None) or (operator == "absent" and value is not None):
@@ -108,8 +117,33 @@ def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def field_selector(text: str) -> list[tuple[str, bool, str]]:
-    """``a.b=c,d!=e`` as (path, equal, value)."""
+def _beyond(value: str | None, operator: str, limit: str) -> bool:
+    if value is None or not value.isdigit():
+        return False
+    return int(value) > int(limit) if operator == ">" else int(value) < int(limit)
+
+
+_FIELDS: dict[Kind, tuple[str, ...]] = {
+    kinds.PODS: ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase",
+                 "status.podIP", "status.podIPs", "status.nominatedNodeName", "spec.hostNetwork"),
+    kinds.EVENTS: ("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+                   "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+                   "reportingComponent", "source", "type"),
+    kinds.NODES: ("spec.unschedulable",), kinds.NAMESPACES: ("status.phase",), kinds.SECRETS: ("type",),
+    kinds.JOBS: ("status.successful",), kinds.REPLICASETS: ("status.replicas",),
+}  # fmt: skip
+
+
+def field_selector(text: str, kind: Kind) -> list[tuple[str, bool, str]]:
+    """``a.b=c,d!=e`` as (path, equal, value); ApiError 400 for a field that *kind* is not selected by."""
+    found = _field_requirements(text)
+    for path, _, _ in found:
+        if path not in ("metadata.name", "metadata.namespace", *_FIELDS.get(kind, ())):
+            raise ApiError(400, "BadRequest", f"field label not supported: {path}")
+    return found
+
+
+def _field_requirements(text: str) -> list[tuple[str, bool, str]]:
     found = []
     for part in text.split(","):
         if not part.strip():

@@ -13,7 +13,8 @@ from drill.cluster.objects import ApiError, Kind, Obj, clone, iso, not_found
 from drill.timeline import Clock
 
 _HISTORY = 4000  # watch events kept; an older resourceVersion is answered 410, as the real one does
-Change = tuple[int, Kind, str, Obj]
+Change = tuple[int, Kind, str, Obj, Obj | None]
+"""(version, kind, ADDED | MODIFIED | DELETED, the object, what it was before a MODIFIED)."""
 
 
 class Store:
@@ -53,7 +54,7 @@ class Store:
             details = {"name": meta["name"], "group": kind.group, "kind": kind.plural}
             raise ApiError(409, "AlreadyExists", f'{kind.qualified} "{meta["name"]}" already exists', details)
         fresh = {"apiVersion": kind.api_version, "kind": kind.kind} | fresh
-        meta["uid"] = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        meta["uid"] = meta.get("uid") or self.uid()
         meta["creationTimestamp"] = iso(self.clock())
         if "spec" in fresh:
             meta["generation"] = 1
@@ -83,13 +84,15 @@ class Store:
                 fresh.pop("status")
             kept = {k: old["metadata"][k] for k in ("uid", "creationTimestamp", "generation") if k in old["metadata"]}
             fresh["metadata"] |= kept | {"resourceVersion": old["metadata"]["resourceVersion"]}
-            if fresh.get("spec") != old.get("spec"):
+            if fresh.get("spec") != old.get("spec") or (
+                kind.plural == "deployments" and _annotations(fresh) != _annotations(old)
+            ):
                 fresh["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if fresh == old or dry_run:
             return fresh
         key = (meta.get("namespace", "") if kind.namespaced else "", meta["name"])
         self._objects[kind][key] = fresh
-        self._stamp(kind, "MODIFIED", fresh)
+        self._stamp(kind, "MODIFIED", fresh, old)
         return fresh
 
     def delete(self, kind: Kind, namespace: str, name: str) -> Obj:
@@ -99,6 +102,10 @@ class Store:
         gone = clone(old)
         self._stamp(kind, "DELETED", gone)
         return gone
+
+    def uid(self) -> str:
+        """Return a fresh uid."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     def word(self, length: int) -> str:
         """Return a random name suffix in Kubernetes' alphabet."""
@@ -120,14 +127,18 @@ class Store:
         """Forget a queue."""
         self._watchers = [pair for pair in self._watchers if pair[1] is not queue]
 
-    def _stamp(self, kind: Kind, what: str, obj: Obj) -> None:
+    def _stamp(self, kind: Kind, what: str, obj: Obj, before: Obj | None = None) -> None:
         self.version += 1
         obj["metadata"]["resourceVersion"] = str(self.version)
-        change = (self.version, kind, what, obj)
+        change = (self.version, kind, what, obj, before)
         self._history.append(change)
         for watched, queue in self._watchers:
             if watched is kind:
                 queue.put_nowait(change)
+
+
+def _annotations(obj: Obj) -> Obj:
+    return obj["metadata"].get("annotations") or {}
 
 
 def _conflict(kind: Kind, name: str) -> ApiError:

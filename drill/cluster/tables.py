@@ -99,6 +99,30 @@ def _replica_set(obj: Obj, now: float) -> list[object]:
     return [obj["metadata"]["name"], *counts, age(obj, now)]
 
 
+def _namespace(obj: Obj, now: float) -> list[object]:
+    return [obj["metadata"]["name"], (obj.get("status") or {}).get("phase", ""), age(obj, now)]
+
+
+def _config_map(obj: Obj, now: float) -> list[object]:
+    return [obj["metadata"]["name"], len(obj.get("data") or {}) + len(obj.get("binaryData") or {}), age(obj, now)]
+
+
+def _secret(obj: Obj, now: float) -> list[object]:
+    return [obj["metadata"]["name"], obj.get("type", "Opaque"), len(obj.get("data") or {}), age(obj, now)]
+
+
+def _endpoints(obj: Obj, now: float) -> list[object]:
+    """Up to three addresses, and how many more there are, as kubectl shows them."""
+    found = [
+        f"{address['ip']}:{port['port']}"
+        for subset in obj.get("subsets") or ()
+        for port in subset.get("ports") or ()
+        for address in subset.get("addresses") or ()
+    ]
+    more = f" + {len(found) - 3} more..." if len(found) > 3 else ""
+    return [obj["metadata"]["name"], ",".join(found[:3]) + more or "<none>", age(obj, now)]
+
+
 def _service(obj: Obj, now: float) -> list[object]:
     ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in obj["spec"]["ports"])
     return [obj["metadata"]["name"], "ClusterIP", obj["spec"].get("clusterIP", ""), "<none>", ports, age(obj, now)]
@@ -113,7 +137,7 @@ def _node(obj: Obj, now: float) -> list[object]:
 
 def _event(obj: Obj, now: float) -> list[object]:
     about = obj["involvedObject"]
-    seen = _span(now - from_iso(obj["lastTimestamp"]))
+    seen = _span(now - from_iso(obj.get("lastTimestamp") or obj["metadata"]["creationTimestamp"]))
     return [seen, obj["type"], obj["reason"], f"{about['kind'].lower()}/{about['name']}", obj["message"]]
 
 
@@ -121,6 +145,10 @@ _COLUMNS: dict[Kind, tuple[list[str], Row]] = {
     kinds.PODS: (["Name", "Ready", "Status", "Restarts", "Age"], _pod),
     kinds.DEPLOYMENTS: (["Name", "Ready", "Up-to-date", "Available", "Age"], _deployment),
     kinds.REPLICASETS: (["Name", "Desired", "Current", "Ready", "Age"], _replica_set),
+    kinds.NAMESPACES: (["Name", "Status", "Age"], _namespace),
+    kinds.CONFIGMAPS: (["Name", "Data", "Age"], _config_map),
+    kinds.SECRETS: (["Name", "Type", "Data", "Age"], _secret),
+    kinds.ENDPOINTS: (["Name", "Endpoints", "Age"], _endpoints),
     kinds.SERVICES: (["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"], _service),
     kinds.NODES: (["Name", "Status", "Roles", "Age", "Version"], _node),
     kinds.EVENTS: (["Last Seen", "Type", "Reason", "Object", "Message"], _event),

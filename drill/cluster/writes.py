@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from drill.cluster import defaults, disruption, kinds, managed, patches, quota
-from drill.cluster.objects import ApiError, Obj, clone, iso, not_found
+from drill.cluster import admission, defaults, disruption, kinds, managed, patches, quota, validation
+from drill.cluster.objects import ApiError, Kind, Obj, all_invalid, bad_option, clone, iso, not_found
+from drill.cluster.options import Deletion
 from drill.cluster.requests import Target
 from drill.cluster.store import Store
 
@@ -11,6 +12,7 @@ APPLY = "application/apply-patch+yaml"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json-patch+json"
+_SCALE = Kind("autoscaling", "v1", "", "Scale")
 
 
 class Writes:
@@ -34,13 +36,32 @@ class Writes:
             meta.pop(key, None)
         if target.kind in (kinds.DEPLOYMENTS, kinds.REPLICASETS):
             fresh.pop("status", None)
+        validation.decode(target.kind, fresh)
         defaults.apply(target.kind, fresh)
-        defaults.check(target.kind, fresh)
+        validation.check(target.kind, fresh)
+        admission.check(self._store, target, "CREATE", fresh, None, dry_run=dry_run)
         if target.kind is kinds.PODS:
             fresh["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
             quota.check(self._store, fresh)
+        self._assign(target, fresh)
         managed.record(None, fresh, manager, iso(self._store.clock()))
         return self._store.create(target.kind, fresh, dry_run=dry_run)
+
+    def _assign(self, target: Target, fresh: Obj) -> None:
+        """Add what the server itself gives a new object."""
+        if target.kind is kinds.JOBS:
+            fresh["metadata"]["uid"] = self._store.uid()
+            defaults.own_job(fresh)
+        elif (
+            target.kind is kinds.SERVICES
+            and fresh["spec"].get("type") != "ExternalName"
+            and not fresh["spec"].get("clusterIP")
+        ):
+            address = f"10.96.{self._store.rng.randrange(1, 255)}.{self._store.rng.randrange(1, 255)}"
+            fresh["spec"] |= {"clusterIP": address, "clusterIPs": [address]}
+        elif target.kind is kinds.CLAIMS:
+            fresh["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
+            fresh.setdefault("status", {"phase": "Pending"})
 
     def update(self, target: Target, body: Obj, *, manager: str, dry_run: bool) -> Obj:
         """PUT of an object, its status or its scale."""
@@ -59,7 +80,8 @@ class Writes:
         old = self._store.get(target.kind, target.namespace, target.name)
         before = scale_of(old) if target.subresource == "scale" else old
         bare = {k: v for k, v in before["metadata"].items() if k != "managedFields"}
-        after = _patched(before | {"metadata": bare}, body, content_type)
+        after = _patched(clone(before | {"metadata": bare}), body, content_type)  # a clone: defaults are set in place
+        validation.decode(target.kind, after, patched=True)
         given = (body.get("metadata") or {}).get("resourceVersion") if isinstance(body, dict) else None
         if isinstance(body, dict) and not given:
             after["metadata"].pop("resourceVersion", None)
@@ -67,7 +89,7 @@ class Writes:
             return self.scale(target, after, manager=manager, dry_run=dry_run)
         if after["metadata"].get("name") != target.name:
             raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
-        return self._replace(target, old, after, manager, dry_run=dry_run)
+        return self._replace(target, old, after, manager, dry_run=dry_run, patched=True)
 
     def scale(self, target: Target, body: Obj, *, manager: str, dry_run: bool) -> Obj:
         """Set ``spec.replicas`` through a Scale object; returns the new Scale."""
@@ -78,29 +100,34 @@ class Writes:
         if given:
             after["metadata"]["resourceVersion"] = given
         after["spec"]["replicas"] = (body.get("spec") or {}).get("replicas", 0)
+        if (body.get("metadata") or {}).get("uid"):
+            after["metadata"]["uid"] = body["metadata"]["uid"]
+        wanted = after["spec"]["replicas"]
+        if isinstance(wanted, int) and wanted < 0:
+            said = f"Invalid value: {wanted}: must be greater than or equal to 0"
+            raise all_invalid(_SCALE, target.name, [("spec.replicas", said)])
         whole = Target(target.kind, target.namespace, target.name, "", target.verb)
         return scale_of(self._replace(whole, old, after, manager, dry_run=dry_run))
 
-    def delete(self, target: Target, *, grace: float | None, dry_run: bool, only: Obj | None = None) -> Obj:
-        """DELETE: pods go gracefully, all else at once; *only* are the preconditions of DeleteOptions."""
+    def delete(self, target: Target, wanted: Deletion) -> Obj:
+        """DELETE: pods go gracefully, all else at once; return the object as it was last."""
         old = self._store.get(target.kind, target.namespace, target.name)
-        for key, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-            wanted, is_ = (only or {}).get(key), old["metadata"][key]
-            if wanted and wanted != is_:
-                message = (
-                    f'Operation cannot be fulfilled on {target.kind.qualified} "{target.name}": Precondition failed: '
-                    f"{word} in precondition: {wanted}, {word} in object meta: {is_}"
-                )
-                raise ApiError(409, "Conflict", message)
-        if dry_run:
-            return old
-        if target.kind is kinds.PODS and grace != 0:
-            if "deletionTimestamp" in old["metadata"]:
-                return old
-            going = clone(old)
-            going["metadata"] |= {"deletionTimestamp": iso(self._store.clock()), "deletionGracePeriodSeconds": 30}
-            return self._store.update(target.kind, going)
-        return self._store.delete(target.kind, target.namespace, target.name)
+        _check_preconditions(target, old, wanted.only or {})
+        admission.check(self._store, target, "DELETE", None, old, dry_run=wanted.dry_run)
+        going = clone(old)
+        if target.kind is kinds.PODS:
+            grace = old["spec"].get("terminationGracePeriodSeconds", 30) if wanted.grace is None else wanted.grace
+            grace = int(grace) if old["spec"].get("nodeName") else 0
+            if "deletionTimestamp" not in old["metadata"]:
+                now = self._store.clock()
+                going["metadata"] |= {"deletionTimestamp": iso(now + grace), "deletionGracePeriodSeconds": grace}
+            if grace:
+                if wanted.dry_run or "deletionTimestamp" in old["metadata"]:
+                    return going
+                return self._store.update(target.kind, going)
+        if not wanted.dry_run:
+            self._store.delete(target.kind, target.namespace, target.name)
+        return going
 
     def evict(self, target: Target, body: Obj, *, dry_run: bool) -> None:
         """POST to pods/eviction: a deletion that PodDisruptionBudgets may forbid (429)."""
@@ -110,24 +137,30 @@ class Writes:
         options = body.get("deleteOptions") or {}
         disruption.check(self._store, pod)
         plain = Target(target.kind, target.namespace, target.name, "", "delete")
-        self.delete(plain, grace=None, dry_run=dry_run, only=options.get("preconditions"))
+        self.delete(plain, Deletion(None, dry_run, options.get("preconditions")))
 
-    def _replace(self, target: Target, old: Obj, after: Obj, manager: str, *, dry_run: bool) -> Obj:
+    def _replace(
+        self, target: Target, old: Obj, after: Obj, manager: str, *, dry_run: bool, patched: bool = False
+    ) -> Obj:
         meta = after.setdefault("metadata", {})
         meta["name"] = target.name
         if target.kind.namespaced:
             meta["namespace"] = target.namespace
         status = target.subresource == "status"
         uid = meta.get("uid")
-        if uid and uid != old["metadata"]["uid"]:
+        validation.decode(target.kind, after)
+        if uid and uid != old["metadata"]["uid"] and not patched:
             message = (
                 f'Operation cannot be fulfilled on {target.kind.qualified} "{target.name}": Precondition failed: '
                 f"UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
             )
-            raise ApiError(409, "Conflict", message)
-        if not status:
+            details = {"name": target.name, "group": target.kind.group, "kind": target.kind.plural}
+            raise ApiError(409, "Conflict", message, details)
+        given = meta.get("resourceVersion")
+        if not status and not (given and given != old["metadata"]["resourceVersion"]):
             defaults.apply(target.kind, after)
-            defaults.check(target.kind, after, old)
+            validation.check(target.kind, after, old)
+            admission.check(self._store, target, "UPDATE", after, old, dry_run=dry_run)
             if target.kind is kinds.CLAIMS:
                 disruption.check_claim(self._store, old, after)
             managed.record(old, after, manager, iso(self._store.clock()))
@@ -137,10 +170,11 @@ class Writes:
         if not isinstance(body, dict):
             raise ApiError(400, "BadRequest", "error decoding apply configuration")
         if not manager:
-            message = (
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            )
-            raise ApiError(422, "Invalid", message)
+            raise bad_option("PatchOptions", "fieldManager", "Required value: is required for apply patch")
+        if not body.get("kind") or not body.get("apiVersion"):
+            raise ApiError(400, "BadRequest", "Object 'Kind' is missing in the applied configuration")
+        if (body.get("metadata") or {}).get("name", target.name) != target.name:
+            raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
         self._same_kind(target, body)
         if (body.get("metadata") or {}).get("managedFields"):
             raise ApiError(400, "BadRequest", "metadata.managedFields must be nil")
@@ -157,8 +191,10 @@ class Writes:
         if target.subresource == "scale":
             return self.scale(target, body, manager=manager, dry_run=dry_run)
         after = managed.apply(old, clone(body), manager, now, force=force)
+        validation.decode(target.kind, after)
         defaults.apply(target.kind, after)
-        defaults.check(target.kind, after, old)
+        validation.check(target.kind, after, old)
+        admission.check(self._store, target, "UPDATE", after, old, dry_run=dry_run)
         given = (body.get("metadata") or {}).get("resourceVersion")
         if given:
             after["metadata"]["resourceVersion"] = given
@@ -177,11 +213,28 @@ class Writes:
             raise ApiError(400, "BadRequest", message)
 
 
+def _check_preconditions(target: Target, old: Obj, only: Obj) -> None:
+    of = f"{target.kind.kind}.{target.kind.group}" if target.kind.group else target.kind.kind
+    hints = {
+        "uid": ("UID", "The object might have been deleted and then recreated"),
+        "resourceVersion": ("ResourceVersion", "The object might have been modified"),
+    }
+    for key, (word, hint) in hints.items():
+        wanted, is_ = only.get(key), old["metadata"][key]
+        if wanted and wanted != is_:
+            message = (
+                f'Operation cannot be fulfilled on {of} "{target.name}": the {word} in the precondition ({wanted}) does not '
+                f"match the {word} in record ({is_}). {hint}"
+            )
+            details = {"name": target.name, "group": target.kind.group, "kind": target.kind.kind}
+            raise ApiError(409, "Conflict", message, details)
+
+
 def _patched(before: Obj, body: Any, content_type: str) -> Obj:
     if content_type == _JSON:
         return patches.json_patch(before, body)
-    if not isinstance(body, dict):
-        raise ApiError(400, "BadRequest", "the body of the request was in an unknown format")
+    if content_type in (_MERGE, _STRATEGIC) and not isinstance(body, dict):
+        raise validation.bad_patch("the patch is no object")
     if content_type == _MERGE:
         return dict(patches.merge(before, body))
     if content_type == _STRATEGIC:

@@ -37,15 +37,16 @@ def actor(drill: Running) -> Any:
 
 
 def test_kubectl_prints_what_people_expect(drill: Running) -> None:
-    pods = drill.kubectl("get", "pods").splitlines()
-    assert pods[0].split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
-    assert len(pods) == 14
+    pods = [line.split() for line in drill.kubectl("get", "pods").splitlines()]
+    assert pods[0] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert {name.rsplit("-", 2)[0] for name, *_ in pods[1:]} >= {"cart", "checkout", "payment", "shipping"}
+    assert all(ready == "1/1" and phase == "Running" for name, ready, phase, *_ in pods[1:] if name.startswith("cart-"))
     assert len(drill.kubectl("get", "pods", "-l", "app=cart", "-o", "name").splitlines()) == 2
     assert "3/3" in drill.kubectl("get", "deploy", "checkout")
     assert json.loads(drill.kubectl("get", "deploy", "checkout", "-o", "json"))["spec"]["replicas"] == 3
     assert "MinimumReplicasAvailable" in drill.kubectl("describe", "deploy/checkout")
-    assert drill.kubectl("get", "ns").split().count("Active") == 0
-    assert "shop" in drill.kubectl("get", "ns")
+    assert ["shop", "Active"] in [line.split()[:2] for line in drill.kubectl("get", "ns").splitlines()]
+    assert ":8080" in drill.kubectl("get", "endpoints", "cart")
     drill.kubectl("get", "pods,svc,endpoints,rs,nodes,cm,hpa,events", "-A")
     drill.kubectl("get", "pods", "-A", "--sort-by=.metadata.name")
     assert drill.kubectl("logs", "deploy/cart", "--tail=2").count("\n") >= 1
@@ -77,12 +78,13 @@ def test_the_python_client_reads(reader: k8s.ApiClient) -> None:
     assert {node.metadata.name for node in core.list_node().items} == {"worker-1", "worker-2", "worker-3"}
     assert core.read_namespaced_pod_log(pods[0].metadata.name, "shop", tail_lines=3).count("\n") == 3
     assert core.list_event_for_all_namespaces() is not None
-    assert core.read_namespaced_endpoints("cart", "shop").subsets[0].ports[0].port == 8080
-    assert k8s.AutoscalingV2Api(reader).list_namespaced_horizontal_pod_autoscaler("shop").items == []
+    for autoscaler in k8s.AutoscalingV2Api(reader).list_namespaced_horizontal_pod_autoscaler("shop").items:
+        assert autoscaler.spec.max_replicas >= autoscaler.status.current_replicas
     assert k8s.VersionApi(reader).get_code().major == "1"
-    with pytest.raises(ApiException) as refused:
-        core.list_namespaced_secret("shop")
-    assert refused.value.status == 403
+    for forbidden in (core.list_namespaced_secret, core.list_namespaced_config_map, core.list_namespaced_endpoints):
+        with pytest.raises(ApiException) as refused:
+            forbidden("shop")
+        assert refused.value.status == 403
     body = k8s.V1Scale(spec=k8s.V1ScaleSpec(replicas=0))
     with pytest.raises(ApiException) as refused:
         apps.patch_namespaced_deployment_scale("cart", "shop", body)

@@ -1,16 +1,20 @@
-"""The practice cluster's actor has exactly the rights that deploy/ gives a real one."""
+"""The practice cluster's identities have exactly the rights that deploy/ gives the real ones."""
 
 from pathlib import Path
 
+import pytest
 import yaml
 
-from drill.cluster.rbac import ACTOR_RULES
+from drill.cluster.rbac import ACTOR_RULES, READER_RULES, Rule
 
-ROLE = Path(__file__).parents[3] / "deploy" / "kustomize" / "base" / "actor.yaml"
+BASE = Path(__file__).parents[3] / "deploy" / "kustomize" / "base"
 
 
-def test_the_actor_has_the_rules_of_the_deployed_role() -> None:
-    roles = [doc for doc in yaml.safe_load_all(ROLE.read_text()) if doc and doc["kind"] == "ClusterRole"]
+@pytest.mark.parametrize(("name", "rules"), [("actor", ACTOR_RULES), ("reader", READER_RULES)])
+def test_an_identity_has_the_rules_of_the_deployed_role(name: str, rules: tuple[Rule, ...]) -> None:
+    roles = [
+        doc for doc in yaml.safe_load_all((BASE / f"{name}.yaml").read_text()) if doc and doc["kind"] == "ClusterRole"
+    ]
     deployed = {
         (group, resource, verb)
         for role in roles
@@ -21,7 +25,7 @@ def test_the_actor_has_the_rules_of_the_deployed_role() -> None:
     }
     here = {
         (group, resource, verb)
-        for verbs, groups, resources in ACTOR_RULES
+        for verbs, groups, resources in rules
         for group in groups
         for resource in resources
         for verb in verbs

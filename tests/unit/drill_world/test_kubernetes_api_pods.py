@@ -1,0 +1,94 @@
+"""Pods, evictions and claims through the practice cluster's Kubernetes API, as the real one treats them."""
+
+from typing import Any
+
+import httpx
+
+from tests.unit.drill_world.conftest import Steps
+from tests.unit.drill_world.test_kubernetes_api import APPS, CORE, MERGE, refused
+
+
+async def test_pod_logs(steps: Steps, admin: httpx.AsyncClient) -> None:
+    name = steps.pods("checkout")[0]["metadata"]["name"]
+    lines = (await admin.get(f"{CORE}/pods/{name}/log", params={"tailLines": "5"})).text.splitlines()
+    assert len(lines) == 5
+    stamped = (await admin.get(f"{CORE}/pods/{name}/log", params={"tailLines": "1", "timestamps": "true"})).text
+    assert stamped.startswith("2023-11-14T")
+    message = refused(await admin.get(f"{CORE}/pods/{name}/log", params={"previous": "true"}), 400, "BadRequest")
+    assert message == f'previous terminated container "checkout" in pod "{name}" not found'
+    refused(await admin.get(f"{CORE}/pods/{name}/log", params={"container": "x"}), 400, "BadRequest")
+    steps.world.fire("oom_kill")
+    steps.run(15)
+    crashed = next(p for p in steps.pods("catalogue") if p["status"]["containerStatuses"][0]["restartCount"])
+    path = f"{CORE}/pods/{crashed['metadata']['name']}/log"
+    assert "starting catalogue" in (await admin.get(path, params={"previous": "true"})).text
+
+
+async def test_deleting_a_pod_makes_a_new_one(steps: Steps, admin: httpx.AsyncClient) -> None:
+    before = {pod["metadata"]["name"] for pod in steps.pods("shipping")}
+    await admin.delete(f"{CORE}/pods/{next(iter(before))}")
+    steps.run(5)
+    after = {pod["metadata"]["name"] for pod in steps.pods("shipping")}
+    assert len(after) == 1
+    assert after != before
+
+
+async def test_deleting_a_deployment_takes_its_pods_along_and_reset_brings_it_back(
+    steps: Steps, admin: httpx.AsyncClient
+) -> None:
+    await admin.delete(f"{APPS}/shipping")
+    steps.run(5)
+    assert steps.pods("shipping") == []
+    steps.world.reset()
+    steps.run(5)
+    assert len(steps.world.cluster.ready_pods("shipping", "shop")) == 1
+
+
+def eviction(pod: str, **options: Any) -> dict[str, Any]:
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}, "deleteOptions": options}
+
+
+async def test_an_eviction_is_held_back_by_its_budget(steps: Steps, admin: httpx.AsyncClient) -> None:
+    pods = [pod["metadata"]["name"] for pod in steps.pods("checkout")]
+    budget = {
+        "metadata": {"name": "checkout"},
+        "spec": {"minAvailable": len(pods) - 1, "selector": {"matchLabels": {"app": "checkout"}}},
+    }
+    path = "/kubernetes/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
+    assert (await admin.post(path, json=budget)).status_code == 201
+    dry = await admin.post(f"{CORE}/pods/{pods[0]}/eviction?dryRun=All", json=eviction(pods[0]))
+    assert dry.status_code == 201
+    assert "deletionTimestamp" not in (await admin.get(f"{CORE}/pods/{pods[0]}")).json()["metadata"]
+    other = eviction(pods[0], preconditions={"uid": "another"})
+    assert "does not match the UID in record" in refused(
+        await admin.post(f"{CORE}/pods/{pods[0]}/eviction", json=other), 409, "Conflict"
+    )
+    assert (await admin.post(f"{CORE}/pods/{pods[0]}/eviction", json=eviction(pods[0]))).status_code == 201
+    for query in ("", "?dryRun=All"):
+        answer = await admin.post(f"{CORE}/pods/{pods[1]}/eviction{query}", json=eviction(pods[1]))
+        assert "violate the pod's disruption budget" in refused(answer, 429, "TooManyRequests")
+
+
+async def test_a_deletion_keeps_to_its_preconditions(steps: Steps, admin: httpx.AsyncClient) -> None:
+    path = f"{CORE}/configmaps/shop-settings"
+    meta = (await admin.get(path)).json()["metadata"]
+    for wrong in ({"uid": "another"}, {"uid": meta["uid"], "resourceVersion": "1"}):
+        refused(await admin.request("DELETE", path, json={"preconditions": wrong}), 409, "Conflict")
+    right = {"preconditions": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}}
+    assert (await admin.request("DELETE", path, json=right)).status_code == 200
+
+
+async def test_a_claim_grows_only_where_its_class_allows_it_and_never_shrinks(
+    steps: Steps, admin: httpx.AsyncClient
+) -> None:
+    classes, claims = "/kubernetes/apis/storage.k8s.io/v1/storageclasses", f"{CORE}/persistentvolumeclaims"
+    for name, allows in (("fast", True), ("fixed", False)):
+        await admin.post(classes, json={"metadata": {"name": name}, "allowVolumeExpansion": allows})
+        spec = {"storageClassName": name, "resources": {"requests": {"storage": "10Gi"}}}
+        assert (await admin.post(claims, json={"metadata": {"name": name}, "spec": spec})).status_code == 201
+        bound = {"status": {"phase": "Bound", "capacity": {"storage": "10Gi"}}}
+        assert (await admin.patch(f"{claims}/{name}/status", json=bound, headers=MERGE)).status_code == 200
+    grow, shrink = ({"spec": {"resources": {"requests": {"storage": size}}}} for size in ("20Gi", "5Gi"))
+    assert (await admin.patch(f"{claims}/fast", json=grow, headers=MERGE)).status_code == 200
+    refused(await admin.patch(f"{claims}/fixed", json=grow, headers=MERGE), 403, "Forbidden")
+    refused(await admin.patch(f"{claims}/fixed", json=shrink, headers=MERGE), 422, "Invalid")
