@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot import hooks
+from bot.delivery import webhook_event_id
 from bot.metrics import CONTENT_TYPE, Metrics
 from bot.parsing import clean
 from bot.sources import senders
@@ -81,15 +82,6 @@ def create_app(doors: Doors) -> Starlette:
     )
 
 
-def webhook_event_id(payload: Any, sender: str = "alertmanager") -> str:
-    """Name a notification by its content, so that a redelivery is seen to be one.
-
-    The content has each alert's status, startsAt and endsAt: the same alert firing again later is another event.
-    """
-    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"{sender}:" + hashlib.sha256(canonical.encode()).hexdigest()
-
-
 async def _slack(doors: Doors, request: Request) -> Response:
     if doors.slack is None:
         _refuse(
@@ -138,7 +130,8 @@ async def _webhook(doors: Doors, request: Request) -> Response:
     body = await _proven(doors, request, sender)
     payload = _payload(doors, request, body)
     try:
-        fresh = await doors.receive(webhook_event_id(payload, sender), "webhook", payload)
+        event_id = webhook_event_id(payload, sender, request.headers, doors.now())
+        fresh = await doors.receive(event_id, "webhook", payload)
     except Temporary as error:
         seconds = str(max(1, round(error.delay)))
         raise HTTPException(

@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from bot.reading.keys import listed
@@ -53,18 +55,23 @@ class Leaf:
 
 def snake(key: Any) -> str:
     """Write "alarmName", "NOTIFICATION TYPE", "$HOST.NAME$" and "alarm-name" as alarm_name and so on."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", str(key)[:120])
+    return _snake(str(key)[:120])
+
+
+@lru_cache(4096)
+def _snake(key: str) -> str:
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", key)
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def leaves(value: Any) -> list[Leaf]:
     """Return the leaves of *value*, those that are about the trouble, in document order."""
-    found: list[Leaf] = []
-    for leaf in _walk(clean(value) if not isinstance(value, dict | list) else value, (), MAX_DEPTH):
-        found.append(leaf)
-        if len(found) >= MAX_LEAVES:
-            break
-    return found
+    return list(islice(walked(value), MAX_LEAVES))
+
+
+def walked(value: Any) -> Iterator[Leaf]:
+    """Yield the leaves of *value* one by one, for who needs only the first of a kind."""
+    return _walk(clean(value) if not isinstance(value, dict | list) else value, (), MAX_DEPTH)
 
 
 def _walk(value: Any, path: tuple[str, ...], depth: int) -> Iterator[Leaf]:

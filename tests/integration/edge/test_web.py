@@ -17,8 +17,9 @@ from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
+from bot.delivery import webhook_event_id
 from bot.metrics import Metrics
-from bot.web import MAX_BODY, Doors, Part, create_app, webhook_event_id
+from bot.web import MAX_BODY, Doors, Part, create_app
 from tools.errors import Temporary
 
 NOW = int(time.time())  # Bolt checks a request's age against the wall clock too

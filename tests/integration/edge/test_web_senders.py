@@ -22,7 +22,7 @@ def sign(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-async def post(path: str, body: bytes = BODY, **headers: str) -> tuple[int, dict[str, Any]]:
+async def post(path: str, body: bytes = BODY, at: int = NOW, **headers: str) -> tuple[int, dict[str, Any]]:
     kept: dict[str, Any] = {}
 
     async def receive(event_id: str, _kind: str, payload: Any) -> bool:
@@ -33,7 +33,7 @@ async def post(path: str, body: bytes = BODY, **headers: str) -> tuple[int, dict
         return {}
 
     own = tokens_of("pagerduty=pd-secret, sentry=s-secret,grafana=g-secret,uptimerobot=u-secret")
-    doors = Doors(receive, ready, Metrics(), lambda: NOW, "shared", webhook_tokens=own)
+    doors = Doors(receive, ready, Metrics(), lambda: at, "shared", webhook_tokens=own)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(doors)), base_url="http://t") as client:
         answer = await client.post(path, content=body, headers={"content-type": "application/json"} | headers)
     return answer.status_code, kept
@@ -107,3 +107,14 @@ async def test_bodies_other_than_an_object() -> None:
 
 async def test_a_sender_that_is_not_known_is_404() -> None:
     assert (await post("/webhook/nobody", authorization="Bearer shared"))[0] == 404
+
+
+async def test_a_body_without_a_time_is_another_notification_two_minutes_later_unless_its_sender_numbers_deliveries() -> (
+    None
+):
+    bearer = {"authorization": "Bearer shared"}
+    first = await post("/webhook/generic", **bearer)
+    assert first == await post("/webhook/generic", at=NOW + 1, **bearer)
+    assert first[1].keys() != (await post("/webhook/generic", at=NOW + 120, **bearer))[1].keys()
+    numbered = bearer | {"Webhook-Id": "msg_1"}
+    assert await post("/webhook/generic", **numbered) == await post("/webhook/generic", at=NOW + 120, **numbered)
