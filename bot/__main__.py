@@ -164,6 +164,23 @@ def parse(
 
 
 @app.command()
+def inbox(
+    ctx: typer.Context,
+    again: Annotated[str, typer.Option("--retry", metavar="ID", help='Read this event again, or "all".')] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many are listed.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the alerts and messages that could not be read or taken in, and why; read them again."""
+    with _readable(ctx) as common:
+        from bot.commands import inbox
+
+        if again:
+            inbox.retry(common.config, again, debug=common.debug)
+        else:
+            inbox.listed(common.config, limit, as_json=as_json, debug=common.debug)
+
+
+@app.command()
 def inspect(
     ctx: typer.Context,
     file: Annotated[

@@ -15,6 +15,7 @@ from agents.ports import Investigation, Progress
 from bot.approvals import Approvals
 from bot.inbox import reader
 from bot.intake import Intake
+from bot.leftovers import noted
 from bot.lifecycle import SYSTEM, Lifecycle
 from bot.metrics import Metrics
 from bot.thread import Thread
@@ -44,7 +45,7 @@ class Jobs:
 
     def register(self, queue: Queue) -> None:
         """Hand every step to the queue under the name it is deferred by."""
-        queue.task("intake", self.intake.process, patient=True)
+        queue.task("intake", noted(self.life.db, self.intake.process), patient=True)
         queue.task(
             "read_many", reader(self.life.db, queue, self.intake.process, self.intake.process_many), patient=True
         )

@@ -19,6 +19,9 @@ class Metrics:
         self.received = self._counter("tocsin_received", "Notifications and events kept in the inbox", "kind")
         self.duplicates = self._counter("tocsin_duplicates", "Deliveries that were already in the inbox", "kind")
         self.unreadable = self._counter("tocsin_unreadable", "Payloads that no reader could read", "kind")
+        self.given_up = self._counter(
+            "tocsin_given_up", "Kept events that could not be taken in, see `tocsin inbox`", "kind"
+        )
         self.decisions = self._counter("tocsin_intake_decisions", "What became of alerts, by named reason", "reason")
         self.approvals = self._counter("tocsin_approvals", "Pressed buttons, by what they came to", "result")
         self.changes = self._counter("tocsin_changes", "Changes run, by what they came to", "action", "result")

@@ -31,6 +31,7 @@ from bot.identity import Gate, Members, listed_by
 from bot.intake import Intake
 from bot.jobs import Investigate, Jobs
 from bot.keep import Keep
+from bot.leftovers import Leftovers
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.operations import Operations
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 EXPIRY_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
 REFUSALS_EVERY_S = 5.0
+LEFTOVERS_EVERY_S = 15.0
 ANCHOR_EVERY_S = 60.0
 COUNT_EVERY_S = 15.0
 WORKERS = 8
@@ -100,6 +102,7 @@ class Service:
         desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge, silencer)
         keep = Keep(self._intake.receive, self._metrics)
         self._refusals = Refusals(life, self._metrics)
+        self._leftovers = Leftovers(life, self._metrics, self._channels.id_of, policy.channels.default)
         self._anchor = Anchor(life, policy.audit.anchor, self._channels.id_of)
         gate = Gate(Members(client, me.team), listed_by(policy, self._channels), self._refusals)
         app = build_app(
@@ -128,6 +131,7 @@ class Service:
             {
                 "expire": (EXPIRY_EVERY_S, self._approvals.expire),
                 "sweep": (SWEEP_EVERY_S, self._intake.admission.sweep),
+                "leftovers": (LEFTOVERS_EVERY_S, self._leftovers.look),
                 "refusals": (REFUSALS_EVERY_S, self._refusals.write),
                 "anchor": (ANCHOR_EVERY_S, self._anchor.tick),
                 "count": (COUNT_EVERY_S, self._count_jobs),

@@ -76,3 +76,28 @@ async def waiting(conn: Connection, before: datetime, limit: int = 100) -> list[
     """Return events that came before *before* and were never settled, oldest first: what a crash left behind."""
     rows = await (await conn.execute(_SQL["waiting"], {"before": before, "limit": limit})).fetchall()
     return [Received.model_validate(row) for row in rows]
+
+
+async def troubled(conn: Connection, event_id: str, error: str) -> None:
+    """Note what went wrong the last time *event_id* was read; it stays to be read again."""
+    await conn.execute(_SQL["troubled"], {"event_id": clean(event_id), "error": clean(error)})
+
+
+async def give_up(conn: Connection, one: str, many: str, reason: str, limit: int = 500) -> list[Received]:
+    """Mark the events failed that no job will read any more; return them.
+
+    *one* and *many* are the names of the jobs that read an event and a batch of them; *reason* stands where nothing was noted.
+    """
+    values = {"one": one, "many": many, "reason": clean(reason), "limit": limit}
+    return [Received.model_validate(row) for row in await (await conn.execute(_SQL["give_up"], values)).fetchall()]
+
+
+async def failures(conn: Connection, limit: int = 50) -> list[Received]:
+    """Return the events that could not be dealt with, the latest first."""
+    rows = await (await conn.execute(_SQL["failures"], {"limit": limit})).fetchall()
+    return [Received.model_validate(row) for row in rows]
+
+
+async def reopen(conn: Connection, event_id: str) -> bool:
+    """Let a failed event be read again; False when there is no such event, or it has not failed."""
+    return await (await conn.execute(_SQL["reopen"], {"event_id": clean(event_id)})).fetchone() is not None
