@@ -2,7 +2,7 @@
 
 import random
 
-from drill.cluster import baseline, defaults, kinds, platform, quota
+from drill.cluster import baseline, defaults, disruption, kinds, platform, quota
 from drill.cluster.autoscaler import Autoscaler
 from drill.cluster.catalogue import Catalogue
 from drill.cluster.certificates import Certificates
@@ -72,6 +72,7 @@ class Cluster:
             self._endpoints.reconcile()
             self.volumes.reconcile()
             quota.reconcile(self.store)
+            disruption.reconcile(self.store)
             if self.store.version == before:
                 self._settled = before
         if self.clock() >= self._expire_at:

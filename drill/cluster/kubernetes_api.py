@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from drill.cluster import kinds, options, tables
+from drill.cluster import discovery, kinds, options, protobuf, tables
 from drill.cluster.objects import ApiError, Obj, clone, not_found
 from drill.cluster.rbac import Identities, Identity, forbidden
 from drill.cluster.requests import Target, field_selector, fields_match, label_selector, selects, target
@@ -23,8 +23,6 @@ from drill.cluster.writes import APPLY, Writes, scale_of
 
 PodLog = Callable[[Obj, Request], str]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-_VERSION = {"major": "1", "minor": "33", "gitVersion": "v1.33.4", "gitCommit": "drill", "gitTreeState": "clean",
-            "buildDate": "2025-08-13T14:21:22Z", "goVersion": "go1.24.5", "compiler": "gc", "platform": "linux/amd64"}  # fmt: skip
 
 
 class KubernetesApi:
@@ -55,7 +53,7 @@ class KubernetesApi:
             return JSONResponse(error.status(), status_code=error.code)
 
     async def _answer(self, request: Request, who: Identity, path: str) -> Response:
-        plain = _plain(path.rstrip("/"))
+        plain = discovery.answer(path.rstrip("/"), request.headers.get("accept", ""))
         if plain is not None:
             return plain
         parts = path.strip("/").split("/")
@@ -115,6 +113,8 @@ class KubernetesApi:
                 seen = _seen(asked, keep, change)
                 if seen:
                     yield self._line(request, asked, *seen)
+            if query.get("sendInitialEvents") == "true":
+                yield json.dumps({"type": "BOOKMARK", "object": self._bookmark(asked)}).encode() + b"\n"
             while not self._closing.is_set():
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
@@ -135,6 +135,11 @@ class KubernetesApi:
         if version in ("", "0"):
             return [(0, asked.kind, "ADDED", obj, None) for obj in self._store.list(asked.kind, asked.namespace)]
         return list(self._store.since(asked.kind, _number(version, "resourceVersion")))
+
+    def _bookmark(self, asked: Target) -> Obj:
+        """Return the event that ends the initial ones of a watch-list, for which newer clients wait."""
+        meta = {"resourceVersion": str(self._store.version), "annotations": {"k8s.io/initial-events-end": "true"}}
+        return {"kind": asked.kind.kind, "apiVersion": asked.kind.api_version, "metadata": meta}
 
     def _line(self, request: Request, asked: Target, what: str, obj: Obj) -> bytes:
         shown = self._table(request, asked, [obj]) if tables.wanted(request) else obj
@@ -189,27 +194,6 @@ class KubernetesApi:
         return JSONResponse(gone if options.returned(asked.kind) else options.success(asked.kind, gone))
 
 
-def _plain(path: str) -> Response | None:
-    """Health, version and discovery."""
-    if path in ("/healthz", "/readyz", "/livez"):
-        return PlainTextResponse("ok")
-    if path == "/version":
-        return JSONResponse(_VERSION)
-    if path == "/api":
-        return JSONResponse({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
-    if path == "/apis":
-        return JSONResponse(kinds.group_list())
-    parts = path.strip("/").split("/")
-    found: Obj | None = None
-    if parts[0] == "api" and len(parts) == 2:
-        found = kinds.resource_list("", parts[1])
-    elif parts[0] == "apis" and len(parts) == 2:
-        found = kinds.group(parts[1])
-    elif parts[0] == "apis" and len(parts) == 3:
-        found = kinds.resource_list(parts[1], parts[2])
-    return JSONResponse(found) if found else None
-
-
 def _review(who: Identity, plural: str, body: Obj) -> Obj:
     answer = clone(body)
     if plural == "selfsubjectreviews":
@@ -225,7 +209,7 @@ async def _body(request: Request) -> Any:
     raw = await request.body()
     kind = request.headers.get("content-type", "")
     if "protobuf" in kind:
-        raise ApiError(415, "UnsupportedMediaType", "the practice cluster speaks JSON and YAML, not protobuf")
+        return protobuf.read(raw)
     try:
         return yaml.safe_load(raw) if "yaml" in kind else json.loads(raw)
     except (ValueError, yaml.YAMLError) as error:

@@ -54,7 +54,7 @@ class ApiError(Exception):
     def status(self) -> Obj:
         """Return the Status object that goes over the wire."""
         body: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        body |= {"message": self.message, "reason": self.reason}
+        body |= {"message": self.message} | ({"reason": self.reason} if self.reason else {})
         details = {key: value for key, value in self.details.items() if value}
         if details:
             body["details"] = details

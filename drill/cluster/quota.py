@@ -5,6 +5,9 @@ from drill.cluster.objects import ApiError, Obj, quantity, safe_hash
 from drill.cluster.store import Store
 
 _OVER = ("Succeeded", "Failed")
+_COMPUTE = {"cpu": ("requests", "cpu"), "memory": ("requests", "memory")} | {
+    f"{part}.{what}": (part, what) for part in ("requests", "limits") for what in ("cpu", "memory")
+}
 
 
 def check(store: Store, pod: Obj) -> None:
@@ -13,11 +16,15 @@ def check(store: Store, pod: Obj) -> None:
     asked = _of(pod)
     for quota in store.list(kinds.QUOTAS, meta["namespace"]):
         hard, used = quota["spec"].get("hard") or {}, usage(store, meta["namespace"])
+        name = meta.get("name") or meta.get("generateName", "") + safe_hash(meta.get("generateName"), 5)
+        unsaid = [key for key in sorted(hard) if key in _COMPUTE and not _says(pod, _COMPUTE[key])]
+        if unsaid:
+            said = f"failed quota: {quota['metadata']['name']}: must specify {','.join(unsaid)}"
+            raise ApiError(403, "Forbidden", f'pods "{name}" is forbidden: {said}', {"name": name, "kind": "pods"})
         over = sorted(
             key for key, most in hard.items() if asked.get(key) and used.get(key, 0.0) + asked[key] > quantity(most)
         )
         if over:
-            name = meta.get("name") or meta.get("generateName", "") + safe_hash(meta.get("generateName"), 5)
             requested = ",".join(f"{key}={_text(key, asked[key])}" for key in over)
             have = ",".join(f"{key}={_text(key, used.get(key, 0.0))}" for key in over)
             limited = ",".join(f"{key}={hard[key]}" for key in over)
@@ -47,6 +54,16 @@ def usage(store: Store, namespace: str) -> dict[str, float]:
             for key, value in _of(pod).items():
                 total[key] = total.get(key, 0.0) + value
     return total
+
+
+def _says(pod: Obj, wanted: tuple[str, str]) -> bool:
+    """Whether every container names that request or limit; a request may come from the limit."""
+    part, what = wanted
+    parts = (part, "limits")
+    return all(
+        any(what in ((each.get("resources") or {}).get(one) or {}) for one in parts)
+        for each in pod["spec"]["containers"]
+    )
 
 
 def _of(pod: Obj) -> dict[str, float]:

@@ -92,7 +92,7 @@ def _at(value: Any, path: str) -> Any:
 
 def _status(body: Any, answer: Answer, side: Side) -> Any:
     details = body.get("details") or {}
-    causes = sorted((str(each.get("reason")), str(each.get("field"))) for each in details.get("causes") or [])
+    causes = sorted({(str(each.get("reason")), str(each.get("field"))) for each in details.get("causes") or []})
     kept: dict[str, Any] = {key: body.get(key) for key in ("kind", "apiVersion", "status", "reason", "code")}
     kept["details"] = {key: details[key] for key in ("name", "group", "kind") if key in details} | {"causes": causes}
     if body.get("reason") in MESSAGES:
@@ -119,6 +119,7 @@ def named(value: Any, side: Side) -> Any:
     text = re.sub(r"tocsin-test-admin|kubernetes-admin", "ADMIN", text.replace(side.namespace, "NAMESPACE"))
     text = re.sub(r"(policy|batch|autoscaling)/v\d(beta\d)?", r"\1", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID", text)
+    text = re.sub(r"used: pods=\d+", "used: pods=N", text)  # how many the other groups left differs
     text = re.sub(r"StorageError: .*AdditionalErrorMsg: ", "", text)
     text = re.sub(r"^made-[a-z0-9]{5}$", "made-RANDOM", text)
     return re.sub(r"\(\d+\)|(?<=version: )\d+", "(VERSION)", text)

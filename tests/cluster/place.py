@@ -133,18 +133,30 @@ def _node(name: str, namespace: str, *, tainted: bool) -> Obj:
 def _clean(admin: Api, namespace: str) -> None:
     for path in _CLUSTER_WIDE:
         admin.ask("DELETE", path, labelSelector=f"{LABEL}={namespace}")
-    pods = f"/api/v1/namespaces/{namespace}/pods"
     until = time.monotonic() + CLEAN_S
+    _end_pods(admin, namespace, until)
     admin.delete(f"/api/v1/namespaces/{namespace}")
     left: Answer = admin.get(f"/api/v1/namespaces/{namespace}")
     while left.code != 404 and time.monotonic() < until:
-        for pod in _rows(admin.get(pods)):  # the kubelet of our nodes is gone, nobody else takes their pods away
-            if pod["spec"].get("nodeName", namespace).startswith(namespace):
-                admin.ask("DELETE", f"{pods}/{pod['metadata']['name']}", gracePeriodSeconds=0)
-        time.sleep(0.5)
+        time.sleep(0.2)
         left = admin.get(f"/api/v1/namespaces/{namespace}")
     if left.code != 404:
         raise RuntimeError(f"namespace {namespace} is still there after {CLEAN_S:g} s: {left.body.get('status')}")
+
+
+def _end_pods(admin: Api, namespace: str, until: float) -> None:
+    """Pods first: the namespace's controller waits 15 s and more for those it finds."""
+    space = f"namespaces/{namespace}"
+    for path in ("apps/v1/{}/deployments", "batch/v1/{}/jobs", "batch/v1/{}/cronjobs", "batch/v1beta1/{}/cronjobs"):
+        admin.delete(f"/apis/{path.format(space)}", {"propagationPolicy": "Background"})
+    pods = f"/api/v1/{space}/pods"
+    left = _rows(admin.get(pods))
+    while left and time.monotonic() < until:
+        for pod in left:  # the kubelet of our nodes is gone, nobody else takes their pods away
+            if pod["spec"].get("nodeName", namespace).startswith(namespace):
+                admin.ask("DELETE", f"{pods}/{pod['metadata']['name']}", gracePeriodSeconds=0)
+        time.sleep(0.2)
+        left = _rows(admin.get(pods))
 
 
 def _rows(answer: Answer) -> list[Any]:

@@ -6,7 +6,7 @@ from tests.cluster.sides import Side, container
 
 def batch(side: Side) -> None:
     """Jobs and CronJobs."""
-    pod = {"restartPolicy": "Never", "containers": [container("done")], "automountServiceAccountToken": False}
+    pod = {"restartPolicy": "Never", "containers": [container()], "automountServiceAccountToken": False}
     job = {"metadata": {"name": "once"}, "spec": {"parallelism": 0, "template": {"spec": pod}}}
     side.ask("create a job", "POST", "jobs", job)
     side.ask("create it again", "POST", "jobs", job)
@@ -21,7 +21,7 @@ def batch(side: Side) -> None:
         "change its template",
         "PATCH",
         "jobs/once",
-        {"spec": {"template": {"spec": {"containers": [container("2")]}}}},
+        {"spec": {"template": {"spec": {"containers": [container("3.8")]}}}},
         kind=MERGE,
     )
     side.ask(
@@ -118,7 +118,7 @@ def services(side: Side) -> None:
     event = {
         "metadata": {"name": "alone.1"},
         "involvedObject": about,
-        "reason": "Killing",
+        "reason": "Tried",
         "message": "gone",
         "type": "Normal",
     }
@@ -127,7 +127,7 @@ def services(side: Side) -> None:
         "events about it",
         "GET",
         "events",
-        fieldSelector="involvedObject.name=alone,reason=Killing,type=Normal",
+        fieldSelector="involvedObject.name=alone,reason=Tried,type=Normal",
         labelSelector="",
     )
     side.ask(

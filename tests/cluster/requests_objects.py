@@ -1,8 +1,9 @@
 """Requests about any object: creating, reading, replacing, patching, deleting, dry-run, lists, watches; see test_conformance.py."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.cluster.api import APPLY, JSON_PATCH, MERGE, STRATEGIC, Obj
+from tests.cluster.api import APPLY, JSON_PATCH, MERGE, STRATEGIC, Answer, Obj
 from tests.cluster.sides import Side, config
 
 CM = "configmaps"
@@ -151,7 +152,7 @@ def apply(side: Side) -> None:
         (row["manager"], row["operation"], sorted(row["fieldsV1"].get("f:data", {})))
         for row in found.body["metadata"]["managedFields"]
     )
-    side.note("who owns what", type(found)(found.code, {"owners": [[a, b, c] for a, b, c in owners]}))
+    side.note("who owns what", Answer(found.code, {"owners": [[a, b, c] for a, b, c in owners]}))
 
 
 def lists(side: Side) -> None:
@@ -198,20 +199,20 @@ def watches(side: Side) -> None:
     side.quiet("PATCH", f"{CM}/seen", {"metadata": {"labels": {"w": "1"}}}, kind=MERGE)
     side.quiet("POST", CM, config("unseen"))
     side.quiet("DELETE", f"{CM}/seen")
-    asked = {"seconds": 1, "resourceVersion": start}
-    for label, query in (
-        ("watch", {}), ("watch labels", {"labelSelector": "w=1"}), ("watch one", {"fieldSelector": "metadata.name=seen"}),
-    ):  # fmt: skip
-        events = side.apis["admin"].watch(side.path(CM), **asked, **query)
-        rows = [{"type": each["type"], "name": each["object"]["metadata"].get("name"), "labels": each["object"]["metadata"].get("labels"), "data": each["object"].get("data")} for each in events]  # fmt: skip
-        side.note(label, type(side.quiet("GET", CM))(200, {"events": rows}))
-    fresh = side.apis["admin"].watch(side.path(CM), seconds=1, fieldSelector="metadata.name=unseen")
-    side.note(
-        "watch from nothing",
-        type(side.quiet("GET", CM))(
-            200, {"events": [[each["type"], each["object"]["metadata"]["name"]] for each in fresh]}
-        ),
-    )
+    queries = {
+        "watch": {"resourceVersion": start}, "watch labels": {"resourceVersion": start, "labelSelector": "w=1"},
+        "watch one": {"resourceVersion": start, "fieldSelector": "metadata.name=seen"},
+        "watch from nothing": {"fieldSelector": "metadata.name=unseen"},
+    }  # fmt: skip
+    with ThreadPoolExecutor(len(queries)) as pool:
+        told = pool.map(lambda query: side.apis["admin"].watch(side.path(CM), seconds=1, **query), queries.values())
+    for label, events in zip(queries, told, strict=True):
+        rows = [
+            {"type": each["type"], "data": each["object"].get("data")}
+            | {key: each["object"]["metadata"].get(key) for key in ("name", "labels")}
+            for each in events
+        ]
+        side.note(label, Answer(200, {"events": rows}))
 
 
 def places(side: Side) -> None:
@@ -240,11 +241,11 @@ def places(side: Side) -> None:
             for row in found.body["resources"]
             if row["name"] in names
         }
-        side.note(f"discovery of {path}", type(found)(found.code, {"rows": rows}))
+        side.note(f"discovery of {path}", Answer(found.code, {"rows": rows}))
     group = side.quiet("GET", "/apis/apps")
     side.note(
         "discovery of apps",
-        type(group)(group.code, {"preferred": group.body.get("preferredVersion"), "name": group.body.get("name")}),
+        Answer(group.code, {"preferred": group.body.get("preferredVersion"), "name": group.body.get("name")}),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.cluster.api import APPLY, JSON_PATCH, MERGE, STRATEGIC, Answer, Obj
-from tests.cluster.sides import Side, container, deployment
+from tests.cluster.sides import IMAGE, Side, container, deployment
 
 TEMPLATE = "/spec/template/spec/containers/0"
 
@@ -38,9 +38,9 @@ def deployments(side: Side) -> None:
     none = {"metadata": {"labels": {"app": "bad"}}, "spec": {"containers": []}}
     side.ask("create without containers", "POST", "deployments", bad | {"spec": bad["spec"] | {"template": none}})
 
-    two = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "shop/app:2"}]}}}}
+    two = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": f"{IMAGE}:3.8"}]}}}}
     side.ask("strategic image", "PATCH", path, two, kind=STRATEGIC)
-    aside = {"spec": {"template": {"spec": {"containers": [{"name": "aside", "image": "shop/aside:1"}]}}}}
+    aside = {"spec": {"template": {"spec": {"containers": [{"name": "aside", "image": f"{IMAGE}:3.7"}]}}}}
     side.ask("strategic sidecar", "PATCH", path, aside, kind=STRATEGIC)
     side.ask(
         "strategic delete",
@@ -55,14 +55,14 @@ def deployments(side: Side) -> None:
         "merge containers",
         "PATCH",
         path,
-        {"spec": {"template": {"spec": {"containers": [container("3")]}}}},
+        {"spec": {"template": {"spec": {"containers": [container("3.7")]}}}},
         kind=MERGE,
     )
     side.ask(
         "json image",
         "PATCH",
         path,
-        [{"op": "replace", "path": f"{TEMPLATE}/image", "value": "shop/app:4"}],
+        [{"op": "replace", "path": f"{TEMPLATE}/image", "value": f"{IMAGE}:3.6"}],
         kind=JSON_PATCH,
     )
     side.ask("json resources", "PATCH", path, [{"op": "add", "path": f"{TEMPLATE}/resources", "value": {"limits": {"memory": "64Mi", "cpu": "500m"}}}], kind=JSON_PATCH)  # fmt: skip
@@ -134,22 +134,22 @@ def owned(side: Side) -> None:
         side.ask(label, "PATCH", path, data, kind=APPLY, fieldManager=by, **more)
 
     ask("apply creates", "one", body(container(), replicas=2))
-    ask("another applies the image", "two", body(container("2"), replicas=2))
+    ask("another applies the image", "two", body(container("3.8"), replicas=2))
     ask("another applies replicas", "two", body(container(), replicas=5))
-    ask("another adds a container", "two", body(container(), {"name": "aside", "image": "shop/aside:1"}))
+    ask("another adds a container", "two", body(container(), {"name": "aside", "image": f"{IMAGE}:3.7"}))
     ask(
         "another forces the image",
         "two",
-        body(container("2"), {"name": "aside", "image": "shop/aside:1"}),
+        body(container("3.8"), {"name": "aside", "image": f"{IMAGE}:3.7"}),
         force="true",
     )
-    ask("another lets its container go", "two", body(container("2")))
-    ask("apply what is wrong", "two", body(container("2"), replicas=-1))
+    ask("another lets its container go", "two", body(container("3.8")))
+    ask("apply what is wrong", "two", body(container("3.8"), replicas=-1))
     side.ask("read", "GET", path)
     side.quiet("PATCH", f"{path}/scale", {"spec": {"replicas": 7}}, kind=MERGE, fieldManager="scaler")
     # Kubernetes before 1.22 does not note who scaled
-    ask("apply after a scale", "one", body(container("2"), replicas=2), since=22)
-    ask("apply without replicas", "one", body(container("2")), since=22)
+    ask("apply after a scale", "one", body(container("3.8"), replicas=2), since=22)
+    ask("apply without replicas", "one", body(container("3.8")), since=22)
 
 
 def pods(side: Side) -> None:
@@ -168,7 +168,7 @@ def pods(side: Side) -> None:
         "change its image",
         "PATCH",
         "pods/alone",
-        {"spec": {"containers": [{"name": "app", "image": "shop/app:2"}]}},
+        {"spec": {"containers": [{"name": "app", "image": f"{IMAGE}:3.8"}]}},
         kind=STRATEGIC,
     )
     side.ask("change its restart policy", "PATCH", "pods/alone", {"spec": {"restartPolicy": "Never"}}, kind=MERGE)

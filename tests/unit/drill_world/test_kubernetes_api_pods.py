@@ -92,3 +92,28 @@ async def test_a_claim_grows_only_where_its_class_allows_it_and_never_shrinks(
     assert (await admin.patch(f"{claims}/fast", json=grow, headers=MERGE)).status_code == 200
     refused(await admin.patch(f"{claims}/fixed", json=grow, headers=MERGE), 403, "Forbidden")
     refused(await admin.patch(f"{claims}/fixed", json=shrink, headers=MERGE), 422, "Invalid")
+
+
+async def test_a_budget_says_what_it_allows(steps: Steps, admin: httpx.AsyncClient) -> None:
+    path = "/kubernetes/apis/policy/v1/namespaces/shop/poddisruptionbudgets"
+    total = len(steps.pods("checkout"))
+    for name, spec, wanted in (
+        ("most", {"maxUnavailable": 1}, total - 1),
+        ("half", {"minAvailable": "50%"}, -(-total // 2)),
+        ("all", {"minAvailable": total}, total),
+    ):
+        selector = {"selector": {"matchLabels": {"app": "checkout"}}}
+        await admin.post(path, json={"metadata": {"name": name}, "spec": spec | selector})
+        steps.run(0.4)
+        status = (await admin.get(f"{path}/{name}")).json()["status"]
+        assert (status["currentHealthy"], status["expectedPods"]) == (total, total)
+        assert (status["desiredHealthy"], status["disruptionsAllowed"]) == (wanted, total - wanted)
+        await admin.delete(f"{path}/{name}")
+
+
+async def test_a_quota_on_a_request_refuses_pods_that_do_not_name_it(admin: httpx.AsyncClient) -> None:
+    pod = {"metadata": {"name": "bare"}, "spec": {"containers": [{"name": "a", "image": "registry.k8s.io/pause:3.9"}]}}
+    answer = await admin.post(f"{CORE}/pods", json=pod)
+    assert refused(answer, 403, "Forbidden").endswith("failed quota: shop-quota: must specify requests.cpu")
+    pod["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "10m"}}  # a request comes from its limit
+    assert (await admin.post(f"{CORE}/pods", json=pod)).status_code == 201

@@ -72,7 +72,7 @@ def test_an_image_no_registry_has_is_not_pulled_and_the_old_pods_stay(steps: Ste
 
 
 def test_a_memory_limit_below_use_ends_in_a_crash_loop(steps: Steps) -> None:
-    change(steps, "catalogue", resources={"limits": {"memory": "160Mi"}, "requests": {"memory": "64Mi"}})
+    change(steps, "catalogue", resources={"limits": {"memory": "160Mi"}, "requests": {"cpu": "100m", "memory": "64Mi"}})
     steps.run(20)
     cut = [pod for pod in steps.pods("catalogue")
            if pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "160Mi"]  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_memory_limit_below_use_ends_in_a_crash_loop(steps: Steps) -> None:
 
 
 def test_backoff_grows(steps: Steps) -> None:
-    change(steps, "catalogue", resources={"limits": {"memory": "160Mi"}, "requests": {"memory": "64Mi"}})
+    change(steps, "catalogue", resources={"limits": {"memory": "160Mi"}, "requests": {"cpu": "100m", "memory": "64Mi"}})
     steps.run(30)
     early = max(s["restartCount"] for pod in steps.pods("catalogue") for s in pod["status"]["containerStatuses"])
     steps.run(30)
