@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.webapi import call
@@ -42,15 +41,19 @@ class Channels:
         cursor = ""
         try:
             for _ in range(20):  # 20 pages of 200: a bound, not a promise
-                answer = await self.client.conversations_list(
-                    limit=200, cursor=cursor or None, exclude_archived=True, types="public_channel,private_channel"
+                answer = await call(
+                    self.client.conversations_list,
+                    limit=200,
+                    cursor=cursor or None,
+                    exclude_archived=True,
+                    types="public_channel,private_channel",
                 )
                 found |= {item["name"]: item["id"] for item in answer["channels"]}
                 cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
                 if not cursor:
                     break
-        except SlackApiError as error:
-            raise Temporary(f"Slack did not list its channels: {error.response['error']}", delay=5) from error
+        except TocsinError as error:
+            raise Temporary(f"Slack did not list its channels: {error}", delay=5) from error
         self._ids, self._read_at = found, time.monotonic()
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.blocks.kit import Post
+from bot.pacing import Limiter
 from bot.webapi import REFUSED_LAYOUT, SlackBusy, SlackRefused, call
 
 EVENT_TYPE = "tocsin_post"
@@ -19,18 +20,6 @@ UPDATES_BURST = 20.0
 UPDATE = "slack:chat.update"
 CHARTS = ("data_visualization", "image")
 _log = structlog.get_logger(__name__)
-
-
-class Limiter(Protocol):
-    """The part of tools.cache.Cache that is needed here."""
-
-    async def allow(self, key: str, rate: float, per_s: float, burst: float | None = None) -> float:
-        """Take one of *rate* calls per *per_s* seconds: 0.0 when taken, else seconds until it is worth asking again."""
-        ...
-
-    async def hold(self, key: str, seconds: float) -> None:
-        """Let nobody take a call of *key* for so long."""
-        ...
 
 
 class WaitedError(Exception):
@@ -84,7 +73,7 @@ class Poster:
                 raise
             _blame_chart(error, post)
             _log.error("layout_refused", key=post.key, code=error.code, detail=str(error))
-            answer = await call(self.client.chat_postMessage, **message)
+            answer = await self._heeding(f"slack:{channel}", self.client.chat_postMessage, message, None)
         return str(answer["channel"]), str(answer["ts"])
 
     async def update(self, channel: str, ts: str, post: Post, payload: dict[str, object]) -> None:
@@ -101,7 +90,7 @@ class Poster:
             if error.code in REFUSED_LAYOUT:
                 _blame_chart(error, post)
                 _log.error("layout_refused", key=post.key, code=error.code, detail=str(error))
-                await call(self.client.chat_update, **message, blocks=[])
+                await self._heeding(UPDATE, self.client.chat_update, message, [])
             elif error.code == "message_not_found":
                 _log.warning("post_deleted", **payload)  # a person removed it: leave it so
             else:

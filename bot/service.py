@@ -119,7 +119,9 @@ class Service:
     async def opened(cls, parts: Base, investigate: Investigate) -> AsyncIterator[Self]:
         """Reach Slack and wire everything; nothing is handled until `run`."""
         settings = parts.settings
-        async with open_client(settings.slack_bot_token.get_secret_value(), settings.slack_api_url) as client:
+        async with open_client(
+            settings.slack_bot_token.get_secret_value(), settings.slack_api_url, parts.cache
+        ) as client:
             yield cls(parts, client, await identify(client), investigate)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:

@@ -16,8 +16,9 @@ from bot.blocks.home import thread_link
 from bot.blocks.kit import Post, fallback, key_of, section
 from bot.blocks.text import quiet
 from bot.blocks.thread import ROOT, desired, root
+from bot.pacing import Limiter
 from bot.pictures import Pictures
-from bot.posting import ChartRefused, Limiter, Poster, WaitedError
+from bot.posting import ChartRefused, Poster, WaitedError
 from bot.story import Facts
 from bot.webapi import SlackBusy, SlackRefused, call
 from tools.errors import Permanent, Temporary, TocsinError

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.pacing import Limiter, Pace, TurnError
+from tools.cache import MemoryCache
 from tools.errors import Permanent, Temporary, TocsinError
 
 TIMEOUT_S = 10.0
@@ -45,6 +46,8 @@ async def call(method: Callable[..., Awaitable[Any]], **arguments: Any) -> Mappi
         answer = await method(**arguments)
     except SlackApiError as error:
         raise _translated(name, error) from error
+    except TurnError as error:
+        raise SlackBusy(f"{error}.", delay=error.delay) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Temporary(f"Slack did not answer {name}: {type(error).__name__} {error}".rstrip(), delay=2.0) from error
     data: Mapping[str, Any] = answer.data
@@ -73,18 +76,19 @@ def _translated(name: str, error: SlackApiError) -> TocsinError:
 
 
 @asynccontextmanager
-async def open_client(token: str, api_url: str) -> AsyncIterator[AsyncWebClient]:
-    """Yield a Web API client over one connection pool.
+async def open_client(token: str, api_url: str, limiter: Limiter | None = None) -> AsyncIterator[AsyncWebClient]:
+    """Yield a Web API client over one connection pool; so has every other client that is made with its session.
 
-    It waits and tries again when rate limited. It does not repeat a call whose answer was lost: that may post twice,
-    and is for callers who can look first.
+    Calls keep Slack's limits, those of all replicas with the same *limiter* together (bot/pacing.py). A call whose answer was
+    lost is not repeated: that may post twice, and is for callers who can look first.
     """
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+    timeout, pace = aiohttp.ClientTimeout(total=TIMEOUT_S), Pace(limiter or MemoryCache())
+    async with aiohttp.ClientSession(timeout=timeout, middlewares=(pace,)) as session:
         client = AsyncWebClient(
             token=token,
             base_url=api_url,
             session=session,
-            retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=2)],
+            retry_handlers=[],
         )
         if urlsplit(api_url).hostname in ("127.0.0.1", "localhost", "::1"):
             client.proxy = None
