@@ -86,7 +86,7 @@ def _names(incident: Incident) -> set[str]:
 
 
 def _saturate(value: float, half: float) -> float:
-    return value / (value + half) if value > 0 else 0.0
+    return float(value / (value + half)) if value > 0 else 0.0
 
 
 def _add(signs: Signs, service: str, sign: Sign) -> None:
