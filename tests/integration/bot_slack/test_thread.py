@@ -377,3 +377,13 @@ async def test_every_stage_is_taken_by_a_strict_slack(slack: Slack, db: Database
     assert all(message["blocks"] for message in slack.ours().values())
     expected = {"diagnosed": 1, "proposed": 2, "applied": 3, "recovered": 3, "worse": 4, "resolved": 4, "postmortem": 5}
     assert len(slack.ours()) == expected[stage]
+
+
+async def test_a_sentence_whose_answer_was_lost_is_not_said_twice(slack: Slack, thread: Thread) -> None:
+    ts = await slack.alert()
+    for place in (ts, ""):
+        slack.door.faults["chat.postMessage"] = Fault(after=True)
+        with pytest.raises(Temporary):
+            await thread.say("C0ALERTS", place, f"cap:{place}", "the cap is reached")
+        await thread.say("C0ALERTS", place, f"cap:{place}", "the cap is reached")
+    assert len(slack.ours()) == 2  # fails when a key is there twice
