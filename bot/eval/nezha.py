@@ -1,247 +1,163 @@
 """Reads Nezha's recorded days: a metric CSV per pod, a log and a trace CSV per minute, a list of injected faults.
 
-Called by read.py. A day is a folder with `*fault_list.json`; `normal/` holds minutes without a fault. What is known to
-be wrong upstream is mended here: `inject_timestamp` is 8 hours off on one day and `TimeStamp` of a metric file two
-digits off, so the written UTC times are read instead.
+Called by read.py. A day is a folder with `*fault_list.json` in it or beside it; minutes without a fault lie in its `normal/`, or,
+as in Nezha's repository, in `construct_data/<day>` beside `rca_data/<day>`. What is known to be wrong upstream is mended
+here: `inject_timestamp` is 8 hours off on one day and `TimeStamp` of a metric file two digits off, so the written UTC
+times come first. A fault or a file that cannot be read is named and left out; the others go on.
 """
 
 import json
-import re
-import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from agents.rca.signals import Incident, Series
+from bot.eval.cases import UNREADABLE, Case, DatasetError, left_out, opened
+from bot.eval.nezha_metrics import FROM, read_calls, read_edges, read_metrics, written
+from bot.eval.nezha_minutes import Names, minutes, read_lines, read_spans
+from bot.eval.nezha_names import resolved, service_of
 
-from agents.rca.signals import Floats, Incident, Lines, Series, Spans
-from bot.eval.cases import Case, DatasetError, rows
-
-FORMAT = "%Y-%m-%d %H:%M:%S"
 WINDOW = 180.0  # the task looks at three minutes from the injection on
 HISTORY = 7200.0  # what the ranking looks back; the baselines take their own 30 minutes of it
-RECENT = 600.0  # logs and traces: what is recorded up to ten minutes before counts as before
-_MINUTE = re.compile(r"^(\d\d)_(\d\d)_")
-_POD = re.compile(r"-[0-9a-f]{6,10}-[a-z0-9]{5}$")
-FROM = "latency seen by "
-_LABELS = frozenset({"Time", "TimeStamp", "PodName"})
+HOUR = 3600.0
+SLACK = 600.0  # a fault may be injected just before the first sample
+ZONES = (0, *(sign * hours for hours in range(1, 15) for sign in (-1, 1)))  # hours that a local clock may be off
+
+
+def fault_list(folder: Path) -> Path | None:
+    """Return the list of a day's faults, in its folder or beside it; None when *folder* is no recorded day."""
+    inside = next((path for path in sorted(folder.glob("*fault_list.json*"))), None)
+    if inside is not None and any((folder / kind).is_dir() for kind in ("metric", "log", "trace")):
+        return inside
+    beside = folder.parent / f"{folder.name}-fault_list.json"
+    return beside if beside.is_file() and (folder / "metric").is_dir() else None
 
 
 def is_day(folder: Path) -> bool:
     """Tell whether *folder* is one recorded day."""
-    return next(folder.glob("*fault_list.json"), None) is not None
+    return fault_list(folder) is not None
 
 
-def read_day(folder: Path) -> list[Case]:
-    """Read every fault of one day; raises DatasetError when files are not as the format says."""
-    listed = next(folder.glob("*fault_list.json"))
-    try:
-        said = json.loads(listed.read_text())
-        faults = [fault for hour in said.values() for fault in hour] if isinstance(said, dict) else list(said)
-    except (ValueError, TypeError) as wrong:
-        raise DatasetError(f"{listed}: not a list of faults by hour ({wrong})") from wrong
-    series = (*read_metrics(folder / "metric"), *read_edges(folder / "metric" / "source_50.csv"))
+def healthy_folder(folder: Path) -> Path | None:
+    """Return where the day's minutes without a fault are recorded; None where nobody recorded any."""
+    places = (
+        folder / "normal",
+        folder.parent / "normal" / folder.name,
+        folder.parent / "construct_data" / folder.name,
+        folder.parent.parent / "construct_data" / folder.name,
+    )
+    return next((place for place in places if place.is_dir() and place != folder), None)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    name: str
+    at: float
+    pod: str
+    kind: str
+
+
+def read_day(folder: Path) -> Iterator[Case]:
+    """Read the faults of one day one by one; raises DatasetError when its list of faults is none."""
+    listed = fault_list(folder)
+    if listed is None:
+        raise DatasetError(f"{folder} holds no *fault_list.json")
+    healthy = healthy_folder(folder)
+    series = (*read_metrics(folder / "metric", healthy and healthy / "metric"), *read_edges(folder / "metric"))
     calls = read_calls(folder / "metric" / "dependency.csv") | frozenset(
         (one.metric.removeprefix(FROM), one.service) for one in series if one.metric.startswith(FROM)
     )
-    known = [fault for fault in faults if _answered(fault)]
-    if len(known) < len(faults):
-        skipped = len(faults) - len(known)
-        print(f"{listed}: {skipped} faults without a time or a pod left out", file=sys.stderr)  # noqa: T201
-    return [_case(folder, fault, series, calls) for fault in known]
+    for number, said in enumerate(_listed(listed), 1):
+        try:
+            fault = _fault(said, series)
+        except DatasetError as wrong:
+            left_out(f"{listed}, fault {number}", wrong)
+            continue
+        yield _case(folder, healthy, fault, series, calls)
 
 
-def _answered(fault: object) -> bool:
-    """Tell whether a fault says when and where."""
-    if not isinstance(fault, dict) or not fault.get("inject_pod"):
-        return False
+def _listed(path: Path) -> list[object]:
+    """Return the faults of a list, by whatever it groups them: the hour, the kind of fault, nothing."""
     try:
-        datetime.strptime(str(fault.get("inject_time")), FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return True
+        with opened(path) as file:
+            said = json.load(file)
+    except UNREADABLE as wrong:
+        raise DatasetError(f"{path}: not a list of faults by hour ({wrong})") from wrong
+    found: list[object] = []
+    todo: list[object] = [said]
+    while todo:
+        one = todo.pop(0)
+        if isinstance(one, list):
+            todo = [*one, *todo]
+        elif isinstance(one, dict) and not any(key.startswith("inject") for key in one):
+            todo = [*one.values(), *todo]
+        else:
+            found.append(one)
+    return found
 
 
-def _case(folder: Path, fault: dict[str, str], series: tuple[Series, ...], calls: frozenset[tuple[str, str]]) -> Case:
-    at = datetime.strptime(fault["inject_time"], FORMAT).replace(tzinfo=UTC).timestamp()
-    near = tuple(cut for one in series if (cut := _cut(one, at - HISTORY, at + WINDOW)).times.size)
-    culprit = service_of(fault["inject_pod"])
+def _fault(said: object, series: tuple[Series, ...]) -> _Fault:
+    """Read one fault's time, pod and kind; raises DatasetError for what it does not say."""
+    if not isinstance(said, dict):
+        raise DatasetError(f"{said!r} is not a fault with inject_time, inject_pod and inject_type")
+    kind = str(said.get("inject_type", said.get("fault_type", "")))
+    pod, name = _pod(said), str(said.get("inject_time") or said.get("inject_timestamp"))
+    return _Fault(name, _moment(said, series), pod, kind)
+
+
+def _pod(said: Mapping[str, Any]) -> str:
+    given = next((said[key] for key in ("inject_pod", "inject_service", "pod", "service") if said.get(key)), None)
+    if given is None:
+        raise DatasetError("it names no inject_pod")
+    names = [str(name) for name in given] if isinstance(given, list) else str(given).replace(";", ",").split(",")
+    services = {service_of(name.strip()) for name in names}
+    if len(services) != 1:
+        raise DatasetError(f"it names several services ({', '.join(sorted(services))}); one answer is expected")
+    return names[0].strip()
+
+
+def _moment(said: Mapping[str, Any], series: tuple[Series, ...]) -> float:
+    """Return when the fault was injected: as written (UTC), else as stamped, moved by whole hours into the recording."""
+    given = []
+    for key in ("inject_time", "inject_timestamp"):
+        try:
+            given.append(written(str(said.get(key, ""))))
+        except ValueError:
+            continue
+    if not given:
+        raise DatasetError(f"neither inject_time nor inject_timestamp is a time ({said.get('inject_time')!r})")
+    measured = [one.times for one in series if one.times.size]
+    if not measured:
+        return given[0]
+    first, last = min(times[0] for times in measured), max(times[-1] for times in measured)
+    first, last = first - SLACK, last + SLACK
+    fitting = (at + HOUR * off for off in ZONES for at in given if first <= at + HOUR * off <= last)
+    return float(next(fitting, given[0]))
+
+
+def _case(
+    folder: Path, healthy: Path | None, fault: _Fault, series: tuple[Series, ...], calls: frozenset[tuple[str, str]]
+) -> Case:
+    at, until = fault.at, fault.at + WINDOW
+    near = tuple(cut for one in series if (cut := _cut(one, at - HISTORY, until)).times.size)
     flows = Names()
-    incident = Incident(
-        at=at,
-        until=at + WINDOW,
-        series=near,
-        lines=read_lines(_minutes(folder, "log", at), at + WINDOW, flows),
-        spans=read_spans(_minutes(folder, "trace", at), at + WINDOW, flows),
-        calls=calls,
-    )
-    return Case(fault["inject_time"], _set_of(near), culprit, str(fault.get("inject_type", "")), incident)
+    lines = read_lines(minutes(folder, healthy, "log", at, until), until, flows)
+    spans = read_spans(minutes(folder, healthy, "trace", at, until), until, flows)
+    incident = Incident(at=at, until=until, series=near, lines=lines, spans=spans, calls=calls)
+    known = {one.service for one in series} | {name for pair in calls for name in pair}
+    for columns in (lines, spans):
+        known.update(columns.services if columns is not None else ())
+    return Case(fault.name, _set_of(known, folder), resolved(service_of(fault.pod), known), fault.kind, incident)
 
 
-def _set_of(series: tuple[Series, ...]) -> str:
-    return "nezha-trainticket" if any(one.service.startswith("ts-") for one in series) else "nezha-onlineboutique"
-
-
-def service_of(pod: str) -> str:
-    """Return the pod's name without the ReplicaSet's and its own hash."""
-    return _POD.sub("", pod)
+def _set_of(services: set[str], folder: Path) -> str:
+    if any(name.startswith("ts-") for name in services):
+        return "nezha-trainticket"
+    known = services & {"cartservice", "checkoutservice", "productcatalogservice", "recommendationservice"}
+    return "nezha-onlineboutique" if known else f"nezha-{folder.name}"
 
 
 def _cut(one: Series, start: float, end: float) -> Series:
     keep = (one.times >= start) & (one.times <= end)
     return Series(one.service, one.metric, one.times[keep], one.values[keep])
-
-
-@lru_cache(maxsize=65536)
-def _written(time: str) -> float:
-    return datetime.strptime(time[:19].replace("T", " "), FORMAT).replace(tzinfo=UTC).timestamp()
-
-
-def read_metrics(folder: Path) -> tuple[Series, ...]:
-    """Read every `*_metric.csv`; constant series are kept, for a metric that starts to move is news."""
-    found: list[Series] = []
-    for path in sorted(folder.glob("*_metric.csv")):
-        with path.open(encoding="utf-8") as file:
-            header = file.readline().strip().split(",")
-        metrics = [name for name in header if name not in _LABELS]
-        read = [row for row in rows(path, ["Time", *metrics]) if row[0][:4].isdigit()]
-        times = np.array([_written(row[0]) for row in read], dtype=np.float64)
-        order = np.argsort(times, kind="stable")
-        service = service_of(path.name.removesuffix("_metric.csv"))
-        for column, metric in enumerate(metrics, 1):
-            values = np.array([_number(row[column]) for row in read], dtype=np.float64)
-            found.append(Series(service, metric, times[order], values[order]))
-    return tuple(found)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def read_calls(path: Path) -> frozenset[tuple[str, str]]:
-    """Read who calls whom, where a day says so."""
-    return frozenset((a, b) for a, b in rows(path, ["Source", "Target"])) if path.exists() else frozenset()
-
-
-def read_edges(path: Path) -> tuple[Series, ...]:
-    """Read the median latency of calls as their callers see it, one column a caller_callee; none where a day has none."""
-    if not path.exists():
-        return ()
-    with path.open(encoding="utf-8") as file:
-        edges = [name for name in file.readline().strip().split(",") if "_" in name]
-    read = [row for row in rows(path, ["time", *edges]) if row[0][:4].isdigit()]
-    times = np.array([_written(row[0]) for row in read], dtype=np.float64)
-    found = []
-    for column, edge in enumerate(edges, 1):
-        caller, callee = edge.split("_", 1)
-        values = np.array([_number(row[column]) for row in read], dtype=np.float64)
-        found.append(Series(callee, FROM + caller, times, values))
-    return tuple(found)
-
-
-def _minutes(folder: Path, kind: str, at: float) -> list[tuple[Path, bool]]:
-    """List the minute files from shortly before *at* to the window's end, and those of `normal/` (marked True)."""
-    found = [(path, True) for path in sorted((folder / "normal" / kind).glob("*.csv"))]
-    day = at - at % 86400
-    for path in sorted((folder / kind).glob("*.csv")):
-        if stamp := _MINUTE.match(path.name):
-            minute = day + int(stamp[1]) * 3600 + int(stamp[2]) * 60
-            # A file is named for the minute it was written in and holds about the minute before.
-            if at - RECENT <= minute <= at + WINDOW + 60:
-                found.append((path, False))
-    return found
-
-
-class Names:
-    """Numbers for names, in order of first use."""
-
-    def __init__(self) -> None:
-        self.number: dict[str, int] = {}
-
-    def of(self, name: str) -> int:
-        """Return the number of *name*, the next free one at its first use."""
-        return self.number.setdefault(name, len(self.number))
-
-    def all(self) -> tuple[str, ...]:
-        """Return the names, each at the place of its number."""
-        return tuple(self.number)
-
-
-def read_lines(files: Iterable[tuple[Path, bool]], until: float, flows: Names) -> Lines | None:
-    """Read log lines up to *until*; the container runtime's JSON wrapping is taken off. None when there is no file."""
-    services = Names()
-    service, flow, at, text, normal = [], [], [], [], []
-    for path, healthy in files:
-        for stamp, pod, line, span, trace in rows(path, ["TimeUnixNano", "PodName", "Log"], ["SpanID", "TraceID"]):
-            when = _number(stamp) / 1e9
-            if healthy or when <= until:
-                service.append(services.of(service_of(pod)))
-                named = span if span.strip("0") else trace
-                flow.append(flows.of(named) if named.strip("0") else -1)
-                at.append(when)
-                text.append(_unwrapped(line))
-                normal.append(healthy)
-    if not text:
-        return None
-    return Lines(services.all(), np.array(service), _floats(at), text, np.array(flow), np.array(normal, dtype=bool))
-
-
-def _unwrapped(line: str) -> str:
-    if line.startswith('{"log":'):
-        try:
-            return str(json.loads(line)["log"]).rstrip("\n")
-        except (ValueError, KeyError):
-            return line
-    return line
-
-
-def read_spans(files: Iterable[tuple[Path, bool]], until: float, flows: Names) -> Spans | None:
-    """Read spans that started up to *until* (duration in us there, seconds here). None when there is no file."""
-    services, operations = Names(), Names()
-    ids: dict[tuple[str, str], int] = {}
-    parents: list[tuple[str, str]] = []
-    failed: list[bool] = []
-    table: list[tuple[int, int, float, float, int, bool]] = []
-    columns = ["TraceID", "SpanID", "ParentID", "PodName", "OperationName", "StartTimeUnixNano", "Duration"]
-    for path, healthy in files:
-        for trace, span, parent, pod, name, start, duration, status in rows(path, columns, ["StatusCode"]):
-            began, took = _number(start) / 1e9, _number(duration) / 1e6
-            if not np.isfinite(began + took) or (began > until and not healthy) or (trace, span) in ids:
-                continue
-            ids[trace, span] = len(table)
-            parents.append((trace, parent))
-            table.append((services.of(service_of(pod)), operations.of(name), began, took, flows.of(span), healthy))
-            failed.append(_failed(status))
-    if not table:
-        return None
-    service, operation, start_s, duration_s, own_flow, normal = (
-        np.array(column) for column in zip(*table, strict=True)
-    )
-    parent_row = np.array([ids.get(parent, -1) for parent in parents])
-    return Spans(
-        services.all(),
-        operations.all(),
-        service,
-        operation,
-        parent_row,
-        start_s,
-        duration_s,
-        np.array(failed),
-        own_flow,
-        normal,
-    )
-
-
-def _failed(status: str) -> bool:
-    """Tell whether a span's status says error: OpenTelemetry's name or number, or an HTTP code of the server."""
-    return status.lower().removeprefix("status_code_") in ("error", "2", "true") or (
-        status.isdigit() and int(status) >= 500
-    )
-
-
-def _floats(values: list[float]) -> Floats:
-    return np.array(values, dtype=np.float64)

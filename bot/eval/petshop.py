@@ -7,7 +7,6 @@ they began takes its place.
 
 import csv
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from agents.rca.signals import Floats, Incident, Series
-from bot.eval.cases import Case, DatasetError
+from bot.eval.cases import UNREADABLE, Case, DatasetError, left_out, opened
 
 HEADER = 4  # microservice, metric, statistic, unix_timestamp
 Table = dict[tuple[str, str], tuple[Floats, Floats]]
@@ -23,27 +22,49 @@ UNTIL = 1800.0  # an issue lasts less than half an hour
 
 
 def is_set(folder: Path) -> bool:
-    """Tell whether *folder* is one traffic pattern."""
-    return (folder / "graph.csv").exists() and next(folder.glob("*/issue_*/target.json"), None) is not None
+    """Tell whether *folder* is one traffic pattern; without a call graph it is ranked by its series alone."""
+    return next(folder.glob("*/issue_*/target.json"), None) is not None
 
 
 def read_set(folder: Path) -> list[Case]:
     """Read every issue of one traffic pattern; raises DatasetError when a file is not as the format says."""
-    healthy = folder / "noissue" / "metrics.csv"
     found = []
     for path in _issues(folder):
         try:
-            found.append((path.parent, *_target(path), read_table(path.parent / "metrics.csv")))
-        except (DatasetError, OSError) as wrong:
-            print(f"left out: {wrong}", file=sys.stderr)  # noqa: T201
+            found.append((path.parent, *_target(path), read_table(_named(path.parent, "metrics.csv"))))
+        except UNREADABLE as wrong:
+            left_out(path.parent, wrong)
     if not found:
         raise DatasetError(f"{folder} holds no issue with a metrics.csv and a target.json that names the root cause")
-    if healthy.exists():
-        normal = {key: values for key, (_times, values) in read_table(healthy).items()}
-    else:
-        normal = leads([(at, table) for _path, _said, at, table in found])
-    calls = read_graph(folder / "graph.csv")
+    normal = _healthy(folder) or leads([(at, table) for _path, _said, at, table in found])
+    calls = _graph(folder)
     return [_case(path, said, at, table, normal, calls) for path, said, at, table in found]
+
+
+def _named(folder: Path, name: str) -> Path:
+    """Return the file of that name, packed or not."""
+    return next(iter(sorted(folder.glob(f"{name}*"))), folder / name)
+
+
+def _healthy(folder: Path) -> dict[tuple[str, str], Floats]:
+    """Read the healthy period; empty where there is none that can be read."""
+    path = _named(folder / "noissue", "metrics.csv")
+    if not path.exists():
+        return {}
+    try:
+        return {key: values for key, (_times, values) in read_table(path).items()}
+    except UNREADABLE as wrong:
+        left_out(path, wrong)
+        return {}
+
+
+def _graph(folder: Path) -> frozenset[tuple[str, str]]:
+    path = _named(folder, "graph.csv")
+    try:
+        return read_graph(path)
+    except UNREADABLE as wrong:
+        left_out(path, wrong)
+        return frozenset()
 
 
 def _issues(folder: Path) -> list[Path]:
@@ -64,7 +85,7 @@ def leads(found: Sequence[tuple[float, Table]]) -> dict[tuple[str, str], Floats]
 
 def _target(path: Path) -> tuple[dict[str, Any], float]:
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8-sig"))
         _ = said["target"]["node"], said["target"]["metric"], said["root_cause"]["node"]
         return said, float(said["target"]["timestamp"])
     except (ValueError, KeyError, TypeError) as wrong:
@@ -91,12 +112,14 @@ def _case(
 
 def read_table(path: Path) -> Table:
     """Read a wide table: (service, "metric statistic") to times and values, NaN where a cell is empty."""
-    with path.open(newline="", encoding="utf-8") as file:
-        table = list(csv.reader(file))
+    with opened(path) as file:
+        table = list(csv.reader(line.replace("\0", "") for line in file))
     if len(table) <= HEADER or table[0][0] != "microservice":
         raise DatasetError(f"{path}: not a table with the header rows microservice, metric, statistic, unix_timestamp")
     width = len(table[0])
-    whole = [row for row in table[HEADER:] if np.isfinite(_number(row[0] if row else ""))]
+    whole = sorted(
+        (row for row in table[HEADER:] if np.isfinite(_number(row[0] if row else ""))), key=lambda row: float(row[0])
+    )
     times = np.array([float(row[0]) for row in whole])
     cells = np.full((len(whole), width - 1), np.nan)
     for number, row in enumerate(whole):  # a row cut short leaves the rest unmeasured
@@ -114,11 +137,12 @@ def _number(text: str) -> float:
 
 def read_graph(path: Path) -> frozenset[tuple[str, str]]:
     """Read the adjacency table: a row's service calls each column's service whose cell is not 0."""
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *table = list(csv.reader(file))
+    with opened(path) as file:
+        header, *table = list(csv.reader(file)) or [[]]
     return frozenset(
         (row[0], callee)
         for row in table
+        if row
         for callee, cell in zip(header[1:], row[1:], strict=False)
         if abs(_number(cell)) > 0
     )
