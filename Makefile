@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8700
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check drills test test-fast test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix abuse
+.PHONY: help install demo demo-check drills test test-fast test-cluster test-deps lint format lock bench-investigation bench-start bench-retrieval bench-rank bench-culprits bench-intake chaos crash-matrix abuse
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -24,11 +24,17 @@ demo: .venv/.installed ## the whole product on practice parts: prints one addres
 demo-check: .venv/.installed test-deps ## the demo without a person: a headless browser presses the buttons
 	@$(BIN)/python -m bench.demo_check
 
-test: .venv/.installed test-deps lint ## everything: lint, types, contracts, unit, property, integration, browser
-	$(BIN)/python -m pytest -q
+test: .venv/.installed test-deps ## everything: lint, types, contracts, unit, property, integration, browser, a real API server
+	@$(BIN)/python -m tests.cluster.build --background
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -q --ignore=tests/cluster
+	@env -u KUBECONFIG $(BIN)/python -m tests.cluster --if-possible
 
 test-fast: .venv/.installed lint ## what every commit passes: lint, and the tests that need no other server than Postgres
 	$(BIN)/python -m pytest -q -m "not slow"
+
+test-cluster: .venv/.installed test-deps ## every change, and the practice cluster compared, on a real API server; on $$KUBECONFIG's when set
+	@$(BIN)/python -m tests.cluster
 
 test-deps: ## Debian packages that the tests need, where they are missing
 	@sh .ci/packages

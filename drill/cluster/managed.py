@@ -14,6 +14,8 @@ _IGNORED = {("apiVersion",), ("kind",), ("status",)}
 _META_IGNORED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
                  "selfLink", "ownerReferences", "generateName")  # fmt: skip
 
+_ENTRY = ("manager", "operation", "apiVersion", "time", "subresource")
+
 
 def leaves(value: Any, path: Path = ()) -> dict[Path, Any]:
     """Every owned value by its path, in fieldsV1 notation (``f:spec``, ``k:{"name":"app"}``)."""
@@ -38,8 +40,8 @@ def _ignored(path: Path) -> bool:
     return plain[:1] in _IGNORED or (plain[0] == "metadata" and len(plain) > 1 and plain[1] in _META_IGNORED)
 
 
-def record(old: Obj | None, new: Obj, manager: str, now: str) -> None:
-    """Note in *new* that *manager* set what differs from *old* (operation Update)."""
+def record(old: Obj | None, new: Obj, manager: str, now: str, subresource: str = "") -> None:
+    """Note in *new* that *manager* set what differs from *old* (operation Update), through *subresource* if any."""
     entries = _entries(old)
     after = leaves(new)
     before = leaves(old) if old else {}
@@ -47,8 +49,9 @@ def record(old: Obj | None, new: Obj, manager: str, now: str) -> None:
     for entry in entries:
         entry["paths"] = {path for path in entry["paths"] if path in after and path not in changed}
     if changed and manager:
-        _entry(entries, manager, "Update", new.get("apiVersion", "v1"))["paths"] |= changed
-        _entry(entries, manager, "Update", new.get("apiVersion", "v1"))["time"] = now
+        own = _entry(entries, manager, "Update", new.get("apiVersion", "v1"), subresource)
+        own["paths"] |= changed
+        own["time"] = now
     new.setdefault("metadata", {})["managedFields"] = _written(entries)
 
 
@@ -106,7 +109,8 @@ def _clash(clashes: list[tuple[str, Path]]) -> ApiError:
 
 
 def _printed(entry: Obj) -> str:
-    return f'"{entry["manager"]}"' + (f" using {entry['apiVersion']}" if entry["operation"] == "Update" else "")
+    part = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
+    return f'"{entry["manager"]}"{part}' + (f" using {entry['apiVersion']}" if entry["operation"] == "Update" else "")
 
 
 def _dotted(path: Path) -> str:
@@ -164,16 +168,18 @@ def _element(rows: Any, part: str) -> Any:
 def _entries(obj: Obj | None) -> list[Obj]:
     written = (obj or {}).get("metadata", {}).get("managedFields") or []
     return [
-        {k: row[k] for k in ("manager", "operation", "apiVersion", "time")} | {"paths": _read(row["fieldsV1"])}
+        {k: row[k] for k in _ENTRY if k in row} | {"paths": _read(row["fieldsV1"])}
         for row in written
     ]
 
 
-def _entry(entries: list[Obj], manager: str, operation: str, api_version: str) -> Obj:
+def _entry(entries: list[Obj], manager: str, operation: str, api_version: str, subresource: str = "") -> Obj:
+    wanted = (manager, operation, subresource)
     for entry in entries:
-        if (entry["manager"], entry["operation"]) == (manager, operation):
+        if (entry["manager"], entry["operation"], entry.get("subresource", "")) == wanted:
             return entry
-    entries.append({"manager": manager, "operation": operation, "apiVersion": api_version, "time": "", "paths": set()})
+    fresh = {"manager": manager, "operation": operation, "apiVersion": api_version, "time": "", "paths": set()}
+    entries.append(fresh | ({"subresource": subresource} if subresource else {}))
     return entries[-1]
 
 
@@ -187,7 +193,7 @@ def _written(entries: list[Obj]) -> list[Obj]:
             node = tree
             for part in path:
                 node = node.setdefault(part, {})
-        row = {k: entry[k] for k in ("manager", "operation", "apiVersion", "time")}
+        row = {k: entry[k] for k in _ENTRY if k in entry}
         rows.append(row | {"fieldsType": "FieldsV1", "fieldsV1": tree})
     return rows
 

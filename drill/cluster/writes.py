@@ -106,8 +106,7 @@ class Writes:
         if isinstance(wanted, int) and wanted < 0:
             said = f"Invalid value: {wanted}: must be greater than or equal to 0"
             raise all_invalid(_SCALE, target.name, [("spec.replicas", said)])
-        whole = Target(target.kind, target.namespace, target.name, "", target.verb)
-        return scale_of(self._replace(whole, old, after, manager, dry_run=dry_run))
+        return scale_of(self._replace(target, old, after, manager, dry_run=dry_run))
 
     def delete(self, target: Target, wanted: Deletion) -> Obj:
         """DELETE: pods go gracefully, all else at once; return the object as it was last."""
@@ -160,11 +159,18 @@ class Writes:
         if not status and not (given and given != old["metadata"]["resourceVersion"]):
             defaults.apply(target.kind, after)
             validation.check(target.kind, after, old)
-            admission.check(self._store, target, "UPDATE", after, old, dry_run=dry_run)
+            self._admit(target, after, old, dry_run=dry_run)
             if target.kind is kinds.CLAIMS:
                 disruption.check_claim(self._store, old, after)
-            managed.record(old, after, manager, iso(self._store.clock()))
+            managed.record(old, after, manager, iso(self._store.clock()), target.subresource)
         return self._store.update(target.kind, after, status=status, dry_run=dry_run)
+
+    def _admit(self, target: Target, after: Obj, old: Obj, *, dry_run: bool) -> None:
+        """Ask the webhooks; of a scale they see the Scale."""
+        if target.subresource == "scale":
+            before = scale_of(old)
+            after, old = before | {"spec": {"replicas": after["spec"]["replicas"]}}, before
+        admission.check(self._store, target, "UPDATE", after, old, dry_run=dry_run)
 
     def _apply(self, target: Target, body: Any, *, manager: str, force: bool, dry_run: bool) -> Obj:
         if not isinstance(body, dict):

@@ -15,8 +15,8 @@ import httpx
 from tests.cluster.api import Api, Obj
 from tests.cluster.place import Place
 
-_EVERY_S = 0.2
-_BEAT_EVERY = 20  # rounds; the node controller gives up after 40 s
+_EVERY_S = 0.1
+_BEAT_EVERY = 40  # rounds; the node controller gives up after 40 s
 
 
 @contextlib.contextmanager

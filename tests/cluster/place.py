@@ -145,10 +145,14 @@ def _clean(admin: Api, namespace: str) -> None:
 
 
 def _end_pods(admin: Api, namespace: str, until: float) -> None:
-    """Pods first: the namespace's controller waits 15 s and more for those it finds."""
+    """Pods and claims first: the namespace's controller comes back only after seconds for what it finds in use."""
     space = f"namespaces/{namespace}"
-    for path in ("apps/v1/{}/deployments", "batch/v1/{}/jobs", "batch/v1/{}/cronjobs", "batch/v1beta1/{}/cronjobs"):
-        admin.delete(f"/apis/{path.format(space)}", {"propagationPolicy": "Background"})
+    for path in (
+        f"/apis/apps/v1/{space}/deployments",
+        f"/apis/batch/v1/{space}/jobs",
+        f"/api/v1/{space}/persistentvolumeclaims",
+    ):
+        admin.delete(path, {"propagationPolicy": "Background"})
     pods = f"/api/v1/{space}/pods"
     left = _rows(admin.get(pods))
     while left and time.monotonic() < until:

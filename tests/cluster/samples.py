@@ -36,7 +36,7 @@ class Maker:
             found = done()
             if found:
                 return found
-            time.sleep(0.2)
+            time.sleep(0.1)
         raise RuntimeError(f"{self.name}: {what} did not come about within {WAIT_S:g} s")
 
     def deployment(self, *tags: str, replicas: int = 2, node: str = "", **spec: Any) -> Obj:

@@ -40,7 +40,8 @@ def running(programs: Path) -> Iterator[Path]:
         server = [str(programs / "kube-apiserver"), *_apiserver(folder, etcd, ports[2])]
         started.append(stack.enter_context(_started(folder, "kube-apiserver", server)))
         _ready(folder, ports[2], started)
-        manager = [str(programs / "kube-controller-manager"), *_controller_manager(folder, admin)]
+        manager = [str(programs / "kube-controller-manager")]
+        manager += _controller_manager(folder, admin, old=_version(manager[0]) < 24)
         stack.enter_context(_started(folder, "kube-controller-manager", manager))
         yield admin
 
@@ -60,13 +61,19 @@ def _apiserver(folder: Path, etcd: str, port: int) -> list[str]:
         f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
         f"--service-account-key-file={folder / 'accounts.key'}", "--service-account-issuer=https://tocsin.test",
         f"--service-account-signing-key-file={folder / 'accounts.key'}", "--allow-privileged=false", "--profiling=false",
-        "--feature-gates=ServerSideApply=true",
     ]  # fmt: skip
 
 
-def _controller_manager(folder: Path, kubeconfig: Path) -> list[str]:
+def _version(program: str) -> int:
+    """Return the minor version, which says what flags it knows."""
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(said.split("v1.")[1].split(".")[0])
+
+
+def _controller_manager(folder: Path, kubeconfig: Path, *, old: bool) -> list[str]:
     return [
-        f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}", "--port=0",
+        *(["--port=0"] if old else []),
+        f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}",
         f"--cert-dir={folder / 'manager'}", "--leader-elect=false", "--use-service-account-credentials=false",
         f"--service-account-private-key-file={folder / 'accounts.key'}", "--pvclaimbinder-sync-period=2s",
         "--horizontal-pod-autoscaler-sync-period=2s", "--controllers=*,-csrsigning,-csrapproving,-csrcleaner",

@@ -80,7 +80,7 @@ async def verified(kube: Kube, name: str, params: dict[str, Any], *, fails: bool
         if judged is not None:
             assert judged is not fails, why
             return why
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
     raise AssertionError(f"{name} was not verified within {WAIT_S:g} s: {why}")
 
 

@@ -117,3 +117,15 @@ async def test_a_quota_on_a_request_refuses_pods_that_do_not_name_it(admin: http
     assert refused(answer, 403, "Forbidden").endswith("failed quota: shop-quota: must specify requests.cpu")
     pod["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "10m"}}  # a request comes from its limit
     assert (await admin.post(f"{CORE}/pods", json=pod)).status_code == 201
+
+
+async def test_who_scaled_is_noted_with_the_subresource(admin: httpx.AsyncClient) -> None:
+    """As Kubernetes does since 1.22."""
+    await admin.patch(f"{APPS}/cart/scale?fieldManager=scaler", json={"spec": {"replicas": 4}}, headers=MERGE)
+    wanted = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cart"}, "spec": {"replicas": 3}}
+    answer = await admin.patch(
+        f"{APPS}/cart?fieldManager=other", json=wanted, headers={"Content-Type": "application/apply-patch+yaml"}
+    )
+    assert refused(answer, 409, "Conflict") == (
+        'Apply failed with 1 conflict: conflict with "scaler" with subresource "scale" using apps/v1: .spec.replicas'
+    )
