@@ -12,23 +12,23 @@ def listed(text: str) -> tuple[str, ...]:
 NAME = listed("""
     alertname alert_name alarm_name alert_rule alert_rule_name rule_name monitor_name check_name
     monitor_friendly_name friendly_name condition_name trigger_name problem_title alert_title incident_title
-    issue_title alarm_title monitor_title event_title rule_title rule_description service_description service_desc
+    issue_title alarm_title monitor_title event_title definition_title definition_name rule_title rule_description service_description service_desc
     servicedesc service_display_name_check sensor sensor_name test_name signal_rule_name
     saved_search_name search_name job_title problem_name event_name issue_name check_title item_title violation_name
     policy_name title headline subject display_name alarm incident_name entity_display_name_alert error_class
     exception_class error_message exception_type detail_type check rule alert monitor condition problem trigger test signal event issue incident error detector_name detector name
     summary short_description what message msg description text details reason body cause service_output host_output
-    long_output output state_message status_text stopped_reason
+    long_output output state_message status_text stopped_reason event_type_name human_readable metric_label metric_name
 """)
 """What the alert is called: the rule's own name before a title, a title before prose."""
 
 STATUS = listed("""
-    status state alert_status alert_state alarm_state current_state new_state new_state_value new_status
+    conclusion status state alert_status alert_state alarm_state current_state new_state new_state_value new_status
     current_status incident_status incident_state problem_state issue_status check_status monitor_status
     monitor_condition service_state host_state state_name status_name to_state alert_transition transition
     notification_type message_type event_type event_action action alert_type_friendly_name trigger_status health
-    condition_state event_status result outcome last_status to event type trigger alert_type kind notification
-    category event_name webhook_event
+    condition_state alert_action check_state_name event_status result outcome last_status to event type trigger alert_type kind notification
+    category event_name webhook_event status_code
 """)
 """What state it is in; a value counts only when it is a word for a state."""
 
@@ -55,7 +55,8 @@ STATE_SEVERITY = listed("""
 
 SERVICE = listed("""
     service service_name service_display_name affected_service impacted_service affected_services service_summary
-    services app application app_name application_name microservice component component_name affected_component
+    services services_name affected_services_name impacted_services_name services_summary tier_name subsystem
+    subsystem_name app application app_name application_name microservice component component_name affected_component
     components_name component_names subsystem system system_name deployment statefulset daemonset workload
     workload_name kube_deployment k8s_deployment_name project project_name project_slug job job_name container
     container_name svc svc_name cmdb_ci configuration_item affected_ci ci_name business_service service_label service_id
@@ -63,11 +64,11 @@ SERVICE = listed("""
 """The service it is about."""
 
 PLACE = listed("""
-    entity_display_name entity_label entity_name entity impacted_entity impacted_entities affected_entity resource_display_name
+    entity_display_name entity_label entity_name impacted_entity impacted_entities_name entity impacted_entities affected_entity resource_display_name
     resource_name resource resource_id affected_resource target_name target host_display_name host_name hostname
     host node_name node device_name device server server_name instance instance_name instance_id machine vm
     agent_name source_host chart_context queue database site website website_name domain monitor_url page_name
-    endpoint address ip_address object monitor_name monitor check_name
+    endpoint address ip_address host_name_and_port hostname_and_port cluster_name object monitor_name monitor check_name
 """)
 """The host, resource or page it is about: a guess at the service where none is named."""
 
@@ -108,7 +109,7 @@ INCIDENT = listed("""
 DEFINITION = listed("""
     alarm_arn monitor_id check_id rule_id rule_uid rule_key policy_id condition_id trigger_id test_id sensorid
     sensor_id chart_id detector_id monitor_url code uid ping_url item_id monitor_uuid check_uuid rule_uuid
-    policy_uuid condition_uuid trigger_uuid test_uuid item_uuid monitor_uid check_uid policy_uid condition_uid
+    watch_id job_name slug policy_uuid condition_uuid trigger_uuid test_uuid item_uuid monitor_uid check_uid policy_uid condition_uid
     trigger_uid test_uid item_uid
 """)
 """The sender's id of the rule, monitor or check."""

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bot.reading.facts import Facts
-from bot.reading.roles import title_of
+from bot.reading.naming import title_of
 from bot.reading.text import SERVICE_LABELS, first_label, pairs_of, text_of
 from bot.reading.times import when
 from bot.reading.words import severity_word, status_word

@@ -7,8 +7,9 @@ import re
 
 from bot.reading.facts import Facts
 from bot.reading.keys import listed
+from bot.reading.naming import is_sentence, title_of
 from bot.reading.post import Post
-from bot.reading.roles import facts_of, title_of
+from bot.reading.roles import facts_of
 from bot.reading.slack import Sheet
 from bot.reading.text import bare, service_among, text_fingerprint
 from bot.reading.times import spoken
@@ -36,18 +37,22 @@ _STATE_LEAD = re.compile(
 )
 _SERVICE = (
     re.compile(
-        r"(?<![\w-])(?:service|app|application|component|deployment|workload|microservice)s?[ \t]*[:=]?[ \t]+[`\"'*]+(?P<name>[\w./-]{2,60})[`\"'*]",
+        r"(?<![\w-])(?:service|app|application|component|deployment|workload|microservice)s?(?:[._]name)?[ \t]*[:=]?[ \t]+[`\"'*]+(?P<name>[\w./-]{2,60})[`\"'*]",
         re.IGNORECASE,
     ),
     re.compile(
-        r"(?<![\w-])(?:service|app|application|component|deployment|workload)[ \t]*[:=][ \t]*(?P<name>[A-Za-z][\w./-]{1,60})",
+        r"(?<![\w-])(?:service|app|application|component|deployment|workload)(?:[._]name)?[ \t]*[:=][ \t]*(?P<name>[A-Za-z][\w./-]{1,60})",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\b(?:service|application|app|deployment|component) [`\"']?(?P<name>[\w.-]{2,60})[`\"']? (?:is|has|was|went|failed|stopped)\b",
         re.IGNORECASE,
     ),
     re.compile(r"\bthe (?P<name>[a-z][\w-]{2,40}) (?:service|app|application|api)\b", re.IGNORECASE),
     re.compile(r"\b(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*-(?:service|api|app|svc|server|worker|gateway))\b"),
 )
 _ON = re.compile(
-    r"\b(?:on|for|in|of|at)\s+[`\"'*]*(?P<name>[a-z][a-z0-9]*(?:[.-][a-z0-9]+)+|[a-z]+\d+)[`\"'*]*(?=[\s,.;:)\]]|$)",
+    r"\b(?:on|for|in|of|at)\s+[`\"'*]*(?P<name>[a-z][a-z0-9]*(?:[.-][a-z0-9]+)+|[a-z]+\d+)[`\"'*]*(?=[\s,.;:)\]]|$)(?!\s?[:=]\s?\S)",
     re.IGNORECASE,
 )
 _PEOPLE = re.compile(
@@ -78,6 +83,8 @@ def facts_of_sheet(sheet: Sheet, *, known: tuple[str, ...] | frozenset[str] | se
     pair_name = next(
         (str(leaf.value) for leaf in sheet.pairs if leaf.path[-1] in _NAME_PAIRS and len(str(leaf.value)) > 2), ""
     )
+    if not pair_name and _is_heading(title, sheet):
+        pair_name = sheet.pair(*_SUBJECT_PAIRS)
     facts.name = title_of(pair_name, 120) if pair_name else title_of(bare(title), 120)
     facts.status = _status(sheet, title)
     _severity(facts, sheet, title)
@@ -92,7 +99,22 @@ def facts_of_sheet(sheet: Sheet, *, known: tuple[str, ...] | frozenset[str] | se
     return facts
 
 
+_HEADING = frozenset(
+    listed(
+        """
+        a additional alarm alert alerts an app by details check event for from further host in incident incidents is issue monitor monitoring new node notification
+        of on problem report resource service state status system the there to triggered update via was website your
+        """
+    )
+)
 _NAME_PAIRS = (
+    "incident_title",
+    "alert_title",
+    "problem_title",
+    "issue_title",
+    "event_title",
+    "incident_name",
+    "event_name",
     "alertname",
     "alert_name",
     "alarm_name",
@@ -113,16 +135,51 @@ _NAME_PAIRS = (
     "test_name",
     "alert",
 )
+_PAIRED = re.compile(
+    r"(?:host|hostname|service|state|status|severity|priority|time|date|project|tags?|environment|env|region|cluster|namespace|node|device)\s*:\s",
+    re.IGNORECASE,
+)
+# What names the alert in a message whose title is no more than a heading, the surest first.
+_SUBJECT_PAIRS = (
+    "name",
+    "title",
+    "summary",
+    "subject",
+    "service",
+    "message",
+    "description",
+    "output",
+    "reason",
+    "host",
+)
 
 
 def best_title(sheet: Sheet) -> str:
     """Return the first title with words in it; of a title that is only a state or a heading, the next."""
     told = [title for title in sheet.titles if re.search(r"[^\W_]", bare(title))]
-    for title in told:
-        words = bare(title)
-        if len(re.sub(r"\W", "", title_of(words))) > 3 and not _is_state(words) and not words.endswith(":"):
-            return title
-    return next(iter(told), "")
+    fitting = [title for title in told if _fits(bare(title))]
+    headings = [title for title in fitting if _is_heading(title, sheet)]
+    best = next((title for title in fitting if title not in headings), next(iter([*headings, *told]), ""))
+    if len(bare(best).split()) == 1:  # perhaps only the sender's name, over the sentence that says it
+        best = next((line for line in sheet.lines[:4] if is_sentence(bare(line))), best)
+    return best
+
+
+def _fits(words: str) -> bool:
+    return len(re.sub(r"\W", "", title_of(words))) > 3 and not _is_state(words) and not words.endswith(":")
+
+
+def _is_heading(title: str, sheet: Sheet) -> bool:
+    """Tell what a notification calls itself ("Service PROBLEM notification", "Service alert from Nagios", its sender's name)."""
+    if _PAIRED.match(bare(title)):
+        return True
+    words = re.findall(r"[a-z0-9]+", bare(title).lower())
+    own = set(re.findall(r"[a-z]+", f"{sheet.username} {sheet.footer}".lower()))
+    after = bare(title).lower().partition(" from ")[2].split()
+    return all(
+        word.isdigit() or word in _HEADING or word in own or word in after or word in SEVERITIES or status_word(word)
+        for word in words
+    )
 
 
 def _is_state(words: str) -> bool:

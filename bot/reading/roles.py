@@ -5,20 +5,19 @@ better; for senders without a reader this is all there is. Keys are compared in 
 """
 
 import re
-from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.reading import keys
+from bot.reading.choose import pick, told
 from bot.reading.facts import Facts
+from bot.reading.naming import name_in
+from bot.reading.subject import place, read_service
 from bot.reading.text import MAX_PAIRS, SERVICE_LABELS, is_url, text_of
 from bot.reading.times import when
 from bot.reading.walk import LABEL_HOLDERS, Leaf, leaves
-from bot.reading.words import Status, only_state, severity_word, status_word
+from bot.reading.words import Status, merely_over, severity_word, status_word
 from tools.records import Severity
-
-T = TypeVar("T")
 
 FLAGS: dict[str, tuple[Status, Status]] = {
     **dict.fromkeys(
@@ -41,106 +40,29 @@ FLAGS: dict[str, tuple[Status, Status]] = {
         ("firing", "resolved"),
     ),
 }
-_OWN_NAME = frozenset(
-    keys.listed(
-        "alert alarm rule monitor check condition policy problem trigger incident event issue error test violation anomaly"
-        " item data payload body attributes alerts events incidents issues detail message"
-    )
-)
 _CONTEXT = frozenset(
     keys.listed(
         "namespace environment env region cluster host hostname instance pod node container team zone availability_zone"
         " datacenter job deployment queue database customer device"
     )
 )
-_IDENTIFIER = re.compile(
-    r"[0-9a-fA-F-]{16,}|[\d.:/ -]+|[A-Za-z]+[-_]?\d{6,}|arn:\S+|projects/\S+|\$\S+\$|\{\{.*\}\}|null|none|n/a|true|false",
-    re.IGNORECASE,
-)
-_PREFIX = re.compile(
-    r"^[\W_]*(?:\[?\b(?:re-?)?(?:firing|fired|alerting|triggered(?: on [^\]]{1,80})?|resolved|recovered|recovery|problem|alert|ok|up|down"
-    r"|warning|warn|critical|crit|no data|new alert|alert closed|closed|open(?:ed)?|info|error|high|medium|low|acknowledged"
-    r"|[ps](?:ev)?-?[0-5]|incident|alarm)"
-    r"(?:(?: alert| incident| problem)?(?:[: ]\s*\d+)?\s*(?:\]|[:|\u2013\u2014]|\s-)|\s*#\d+[\s:]*|\](?=.))[\s:|\u2013\u2014-]*)+",
-    re.IGNORECASE,
-)
-_SUFFIX = re.compile(
-    r"\s*(?:[:\-\u2013\u2014|]\s*|\bis(?: now)?\s+|\bhas\s+|\bwas\s+)"
-    r"(?:resolved|recovered|triggered|firing|alerting|ok|down|up|critical|warning|problem|failed|closed|open|fixed)[.!]?$",
-    re.IGNORECASE,
-)
 
 
-def pick(found: Iterable[Leaf], keys_: tuple[str, ...], accept: Callable[[Leaf], T | None]) -> T | None:
-    """Return what *accept* makes of the best leaf it takes: the earliest key of *keys_*, then the least deep, then the first."""
-    rank = _ranks(keys_)
-    ranked = []
-    for order, leaf in enumerate(found):
-        best = min((rank[name] + loss for name, loss in spellings(leaf) if name in rank), default=None)
-        if best is not None:
-            ranked.append((best, len(leaf.path), order, leaf))
-    for *_, leaf in sorted(ranked, key=lambda entry: entry[:3]):
-        taken = accept(leaf)
-        if taken is not None:
-            return taken
-    return None
-
-
-@cache
-def _ranks(keys_: tuple[str, ...]) -> dict[str, int]:
-    return {key.replace("_", ""): index for index, key in reversed(list(enumerate(keys_)))}
-
-
-@lru_cache(maxsize=4096)
-def _spellings(path: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
-    last = path[-1]
-    words = last.split("_")
-    ends = ["".join(words[at:]) for at in range(1, len(words) - 1)]
-    return (("".join(words), 0), ("".join(path).replace("_", ""), 0), *((end, 0.5) for end in ends))
-
-
-def spellings(leaf: Leaf) -> tuple[tuple[str, float], ...]:
-    """Its key and its parent's with its own, without underscores (MONITORNAME is monitor_name), and the key's last words.
-
-    "health_rule_name" is also a rule_name, a little less surely; one last word alone says too little.
-    """
-    return _spellings(leaf.path[-2:]) if leaf.path else ()
-
-
-def told(leaf: Leaf) -> str | None:
-    """Accept any text or number that is not just "null"."""
-    text = text_of(leaf.value)
-    return text if text and text.lower() not in ("null", "none", "n/a", "-", "undefined") else None
-
-
-def title_of(text: str, limit: int = 200) -> str:
-    """Take the state and severity off a title, so that firing and resolved have one name; the title itself if nothing stays."""
-    line = next((line.strip() for line in text.splitlines() if re.search(r"\w", line)), "")
-    short = _SUFFIX.sub("", _PREFIX.sub("", line)).strip(" \t*_`:|-\u2013\u2014")
-    return (short or line)[:limit]
-
-
-def _name(leaf: Leaf) -> str | None:
-    text = text_of(leaf.value)
-    last = leaf.names[0]
-    if not re.search(r"[^\W\d_]{2}", text) or is_url(text) or _IDENTIFIER.fullmatch(text) or "\n" in text[:3]:
-        return None
-    if only_state(text):
-        return None
-    if last == "name" and not _is_own_name(leaf):
-        return None
-    return title_of(text)
-
-
-def _is_own_name(leaf: Leaf) -> bool:
-    """Tell a `name` at the top, or in an object that stands for the alert, from the name of something else."""
-    return len(leaf.path) < 2 or any(word in _OWN_NAME for word in leaf.path[-2].split("_"))
+def _certain(leaf: Leaf) -> Status | None:
+    """Accept a state that says how it went: "completed" is said of what failed too."""
+    found = _status(leaf)
+    return None if found == "resolved" and merely_over(leaf.value) else found
 
 
 def _status(leaf: Leaf) -> Status | None:
     if isinstance(leaf.value, str) and len(leaf.value.split()) <= 4:
         return status_word(leaf.value)
     return None
+
+
+def _over(leaf: Leaf) -> Status | None:
+    """Read "clear" where others say how grave it is: for some senders the end of trouble is its last severity."""
+    return "resolved" if text_of(leaf.value).lower() in ("clear", "cleared", "ok", "resolved", "recovered") else None
 
 
 def _flag(found: list[Leaf]) -> Status | None:
@@ -189,16 +111,16 @@ def facts_of(value: Any) -> Facts:
     """Return what the keys of any JSON *value* tell about one alert."""
     found = leaves(value) if not isinstance(value, list) or not all(isinstance(one, Leaf) for one in value) else value
     facts = Facts()
-    facts.name = pick(found, keys.NAME, _name) or ""
+    facts.name = _shortest(pick(found, keys.NAME, name_in) or "", found) or pick(found, keys.DEFINITION, name_in) or ""
     read_status(facts, found)
     read_severity(facts, found)
     read_service(facts, found)
     facts.value = (pick(found, keys.VALUE, told) or "")[:200]
     facts.query = pick(found, keys.QUERY, _query) or ""
     facts.namespace = (
-        pick(found, ("namespace", "kube_namespace", "exported_namespace", "k8s_namespace_name"), _place) or ""
+        pick(found, ("namespace", "kube_namespace", "exported_namespace", "k8s_namespace_name"), place) or ""
     )
-    facts.cluster = pick(found, ("cluster", "cluster_name", "kube_cluster_name", "k8s_cluster_name"), _place) or ""
+    facts.cluster = pick(found, ("cluster", "cluster_name", "kube_cluster_name", "k8s_cluster_name"), place) or ""
     facts.labels = labels_of(found)
     facts.annotations = annotations_of(found)
     facts.links = links_of(found)
@@ -206,9 +128,16 @@ def facts_of(value: Any) -> Facts:
     return facts
 
 
+def _shortest(title: str, found: list[Leaf]) -> str:
+    """Return the name that a title repeats with more around it ("Alert for device sw-1 - Port down" of the rule "Port down")."""
+    own = [text for leaf in found if leaf.path[-1:] == ("name",) and (text := name_in(leaf)) and len(text) > 5]
+    return next((text for text in own if text != title and (title.endswith(text) or title.startswith(text))), title)
+
+
 def read_status(facts: Facts, found: list[Leaf]) -> None:
     """Fill in the status and the times."""
-    facts.status = pick(found, keys.STATUS, _status) or _flag(found)
+    facts.status = pick(found, keys.STATUS, _certain) or _flag(found) or pick(found, keys.SEVERITY, _over)
+    facts.status = facts.status or pick(found, keys.STATUS, _status)
     facts.starts_at = pick(found, keys.STARTED, _time)
     facts.at = pick(found, keys.SEEN, _time)
     ended = pick(found, keys.ENDED, _time)
@@ -230,25 +159,6 @@ def read_severity(facts: Facts, found: list[Leaf]) -> None:
             lambda leaf: str(leaf.value).lower() in ("down", "offline", "unreachable") or None,
         )
         facts.guessed_severity = "critical" if down else pick(found, keys.SEVERITY, _priority_number)
-
-
-def read_service(facts: Facts, found: list[Leaf]) -> None:
-    """Fill in the service where a key says service or the like; a host or resource is a guess at it."""
-    facts.service = pick(found, keys.SERVICE, _place) or ""
-    facts.guessed_service = pick(found, keys.PLACE, _place) or ""
-    facts.words = [str(leaf.value) for leaf in found if isinstance(leaf.value, str) and len(leaf.value) <= 80]
-
-
-def _place(leaf: Leaf) -> str | None:
-    """Accept a short value that can name a service or a host; where a list of names stands, the first."""
-    text = (told(leaf) or "").strip("[]\"' ")
-    host = re.match(r"https?://([^/:?#]+)", text)
-    text = host[1] if host else text.split(",")[0].strip()
-    if not text or len(text) > 100 or not re.search(r"[^\W\d_]", text) or text.startswith(("AWS/", "arn:", "{{", "$")):
-        return None
-    if text.lower() in ("true", "false", "unknown", "default", "all", "*", "production", "prod", "metric alert"):
-        return None
-    return text if len(text.split()) <= 6 else None
 
 
 def _query(leaf: Leaf) -> str | None:
@@ -301,5 +211,5 @@ def identity_of(found: list[Leaf]) -> str:
     if incident:
         return incident
     definition = pick(found, keys.DEFINITION, told)
-    place = pick(found, keys.PLACE, _place) or ""
-    return f"{definition}|{place}" if definition else ""
+    where = pick(found, keys.PLACE, place) or ""
+    return f"{definition}|{where}" if definition else ""

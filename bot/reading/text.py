@@ -98,7 +98,7 @@ def plain(value: Any) -> str:
 
 def bare(text: str) -> str:
     """*text* without what only decorates it: asterisks, backticks, :emoji: and pictograms at its ends and around it."""
-    text = re.sub(r":[a-z0-9_+-]{2,40}:", " ", text)
+    text = re.sub(r"(?<![0-9]):[a-z0-9_+-]{2,40}:(?![0-9])", " ", text)
     text = re.sub(r"[*`~]+", "", text)
     text = re.sub("[\u2190-\u21ff\u2300-\u2bff\ufe0f\U0001f000-\U0001faff]+", " ", text)
     return re.sub(r"[ \t]+", " ", text).strip(" \t_|-\u2013\u2014\u2022\u00b7")

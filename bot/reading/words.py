@@ -14,8 +14,8 @@ Status = Literal["firing", "resolved"]
 
 _SEVERITY_WORDS: dict[Severity, str] = {
     "critical": "critical crit page paging fatal emergency emerg disaster high highest severe urgent blocker major"
-    " error err p0 p1 p2 sev0 sev1 sev2 s0 s1 panic catastrophic",
-    "warning": "warning warn medium med moderate average minor p3 sev3 s3 degraded attention",
+    " error err serious p0 p1 p2 sev0 sev1 sev2 s0 s1 panic catastrophic",
+    "warning": "warning warn medium med moderate average minor p3 sev3 s3 attention",
     "info": "info information informational notice low lowest none p4 p5 sev4 sev5 debug verbose trivial unclassified",
 }
 SEVERITIES = {word: severity for severity, words in _SEVERITY_WORDS.items() for word in words.split()}
@@ -26,7 +26,7 @@ _OVER = frozenset(
         """
         autoresolved available canceled cancelled clear cleared close closed complete completed deactivated done end
         ended expired fixed good green healthy ignored inactive merged normal ok okay online operational pass passed
-        passing recover recovered recovery remediated reset resolve resolved restored solved succeeded success
+        passing recover recovered recovery remediated reset resolve resolved responding restored solved succeeded success
         successful up
         """
     )
@@ -38,12 +38,13 @@ _ON = frozenset(
         assigned bad breach breached create created crit critical danger degraded detected down emergency error errors
         escalate escalated exceeded fail failed failing failure fatal fire fired firing hard identified investigating
         late major minor missed monitoring new nodata notify occurred offline ongoing open opened outage problem
-        problems reassigned red regression renotify reopen reopened retriggered snoozed start started timeout trigger
-        triggered triggering unacknowledged unavailable unhealthy unknown unreachable unresolved violated violation warn
+        problems reassigned red rejected regression renotify reopen reopened retriggered snoozed start started timeout trigger
+        triggered triggering trouble unacknowledged unavailable unhealthy unknown unreachable unresolved violated violation warn
         warning yellow
         """
     )
 )
+_ENDED = frozenset(listed("complete completed done end ended"))
 _SUBJECT = frozenset(
     listed("errors problems outage timeout anomaly")
 )  # states too, but of what somebody calls an alert
@@ -109,6 +110,7 @@ def status_word(value: object) -> Status | None:
     if not isinstance(value, str) or len(value) > 80:
         return None
     words = tokens(value)
+    turned = re.search(r"->|=>|\u2192|\bto\b", value) is not None
     if words[:2] == ["no", "data"]:
         return "firing"
     found: Status | None = None
@@ -117,8 +119,15 @@ def status_word(value: object) -> Status | None:
             denied = index > 0 and words[index - 1] in _NEVER_NEWS
             found = "firing" if denied else "resolved"
         elif word in _ON and not (word == "alert" and found is None and len(words) > 1):
+            if found == "resolved" and word in SEVERITIES and not turned:
+                continue  # how grave what is over was: POLICY_CLOSE_CRITICAL
             found = "firing"
     return found or ("firing" if words and words[-1] == "alert" else None)
+
+
+def merely_over(value: object) -> bool:
+    """Say whether *value* tells no more than that something came to its end ("completed"), well or not."""
+    return isinstance(value, str) and {word for word in tokens(value) if word in _OVER} <= _ENDED
 
 
 def only_state(text: str) -> bool:

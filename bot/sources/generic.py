@@ -2,11 +2,12 @@
 
 import re
 
+from bot.reading.choose import pick, told
 from bot.reading.entries import filled, split
 from bot.reading.facts import Facts
 from bot.reading.post import Post
 from bot.reading.prose import facts_of_sheet
-from bot.reading.roles import facts_of, pick, told
+from bot.reading.roles import facts_of
 from bot.reading.text import pairs_of
 
 _NO_NEWS = frozenset(

@@ -2,8 +2,9 @@
 
 from bot.reading import prose
 from bot.reading.facts import Facts
+from bot.reading.naming import title_of
 from bot.reading.post import Post, entries
-from bot.reading.roles import facts_of, title_of
+from bot.reading.roles import facts_of
 from bot.reading.text import text_of
 from bot.reading.walk import leaves
 from bot.reading.words import severity_word, status_word

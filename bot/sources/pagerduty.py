@@ -5,8 +5,9 @@ from typing import Any
 
 from bot.reading import prose
 from bot.reading.facts import Facts
+from bot.reading.naming import title_of
 from bot.reading.post import Post, entries, part
-from bot.reading.roles import facts_of, title_of
+from bot.reading.roles import facts_of
 from bot.reading.text import bare, pairs_of, text_of
 from bot.reading.times import when
 from bot.reading.words import severity_word, status_word

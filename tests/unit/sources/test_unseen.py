@@ -129,7 +129,7 @@ UNSEEN = [
             "Tags": "prod",
             "ProblemURL": "https://x.live.dynatrace.com/p/1",
         },
-        ("Response time degradation", "firing", None, None),
+        ("Response time degradation", "firing", None, "checkout"),
     ),
     (
         "icinga2",
