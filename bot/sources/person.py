@@ -9,7 +9,7 @@ from bot.reading.text import bare, service_among
 
 _NOISE = re.compile(r"@?\btocsin\b[,:]?|^\W*(?:hi|hey|hello|please|pls|fyi)\b[\s,:]*", re.IGNORECASE)
 _WHEN = re.compile(
-    r"[\s,(]*\b(?:since|from|for|starting|started)\b(?: about| around| at| the last| over)?\s+(?:\d|an?\b|half\b|this|today|yesterday|last)[^,.;!?]*",
+    r"[\s,(]*\b(?:since|from(?=\s+\d{1,2}(?:[:.]\d\d|\s?[ap]m))|for|starting|started)\b(?: about| around| at| the last| over)?\s+(?:\d|an?\b|half\b|this|today|yesterday|last)[^,.;!?]*",
     re.IGNORECASE,
 )
 

@@ -83,6 +83,24 @@ def test_a_person_says_what_is_wrong_and_since_when(text: str, name: str, servic
     assert "severity" in alert.missing
 
 
+@pytest.mark.parametrize(
+    ("text", "service", "status"),
+    [
+        ("anyone else seeing errors on orders-api?", "orders-api", "firing"),
+        ("since half an hour checkout doesn't respond", "checkout", "firing"),
+        ("p99 of checkout went from 200ms to 3s at 11:05", "checkout", "firing"),
+        ("kafka consumer lag for billing is 2M", "billing", "firing"),
+        ("checkout looks fine again, resolved", "checkout", "resolved"),
+        ("the site is really slow", "", "firing"),
+    ],
+)
+def test_a_person_names_a_known_service_anywhere_in_a_sentence(text: str, service: str, status: str) -> None:
+    known = ("checkout", "orders-api", "billing")
+    (alert,) = read("slack", {"type": "message", "user": "U1", "ts": "1763920000.000100", "text": text}, known)
+    assert (alert.service, alert.status) == (service, status)
+    assert ("service" in alert.missing) == (not service)
+
+
 def test_a_services_name_before_a_colon_is_no_label() -> None:
     (alert,) = read("slack", {"username": "bot", "text": "[CRITICAL] cart-service: latency p99 above 2s"})
     assert (alert.service, alert.severity, alert.status) == ("cart-service", "critical", "firing")
