@@ -167,10 +167,7 @@ def _element(rows: Any, part: str) -> Any:
 
 def _entries(obj: Obj | None) -> list[Obj]:
     written = (obj or {}).get("metadata", {}).get("managedFields") or []
-    return [
-        {k: row[k] for k in _ENTRY if k in row} | {"paths": _read(row["fieldsV1"])}
-        for row in written
-    ]
+    return [{k: row[k] for k in _ENTRY if k in row} | {"paths": _read(row["fieldsV1"])} for row in written]
 
 
 def _entry(entries: list[Obj], manager: str, operation: str, api_version: str, subresource: str = "") -> Obj:
