@@ -5,8 +5,9 @@ import re
 from bot import story
 from bot.blocks.chart import image, native
 from bot.blocks.kit import Block, Post, actions, button, context, fallback, fit, lines, section
+from bot.blocks.life import life
 from bot.blocks.text import code, link, moment, percent, prose
-from bot.story import NATIVE, Facts, duration
+from bot.story import NATIVE, Facts
 from tools.records import Case, Diagnosis, Evidence, Finding, Recalled
 
 # A probability in words that people read alike; the bands follow the order of ICD 203's, with fewer steps.
@@ -50,7 +51,7 @@ def _looking(case: Case) -> Post:
         said = f":eyes: *Looking at {subject}.* First thing I see: {prose(observed, 600)}"
     else:
         said = f":eyes: *Looking at {subject}.* First answer in a few seconds."
-    blocks = [section(said), context(_alert_line(case))]
+    blocks = [section(said), context(_alert_line(case)), *life(case)]
     seen = prose(observed, 300) if observed else f"{prose(case.incident.alert.name, 150)}: looking"
     return Post("card", fallback(f"Looking at {subject}. {seen}"), fit(blocks))
 
@@ -69,7 +70,7 @@ def _diagnosed(case: Case, diagnosis: Diagnosis, facts: Facts) -> Post:
         *lines("Seen before", _recalled(diagnosis, "lesson", facts)),
         *lines("Runbooks", _recalled(diagnosis, "runbook", facts)),
         *_no_change(case, diagnosis),
-        *_joined(case),
+        *life(case),
         actions(
             button("Show evidence", "show_evidence", case.incident.id),
             button("Post-mortem", "postmortem", case.incident.id),
@@ -146,16 +147,3 @@ def _no_change(case: Case, diagnosis: Diagnosis) -> list[Block]:
             f":no_entry: *I propose no change.* I tried to plan a {action}: {prose(story.text_of(failed, 'reason'), 400)}"
         )
     ]
-
-
-def _joined(case: Case) -> list[Block]:
-    joined = list(story.entries(case, "joined"))
-    if not joined:
-        return []
-    names: dict[str, None] = {}
-    for entry in joined:
-        alert = entry.body.get("alert")
-        if isinstance(alert, dict):
-            names[prose(str(alert.get("name", "")), 60)] = None
-    last_for = duration((joined[-1].at - case.incident.opened_at).total_seconds())
-    return [context(f"{len(joined)} more alert message(s) in {last_for}: {', '.join(list(names)[:6])}")]
