@@ -173,8 +173,8 @@ class Stage:
         self.dsn = ""
         self.replicas: list[Replica] = []
 
-    def add(self, groups: int) -> Replica:
-        """Add a replica in Socket Mode; it is not started."""
+    def add(self, groups: int, **more: str) -> Replica:
+        """Add a replica in Socket Mode, with *more* environment; it is not started."""
         policy = self.folder / "tocsin.yaml"
         policy.write_text(POLICY % ", ".join(f"service-{group}: {{namespace: shop}}" for group in range(groups)))
         environ = {
@@ -191,6 +191,7 @@ class Stage:
             "TOCSIN_DATA_DIR": str(self.folder / "data"),
             "TOCSIN_WEBHOOK_TOKEN": TOKEN,
             "TOCSIN_LOG_LEVEL": "warning",
+            **more,
         }
         replica = Replica(len(self.replicas), environ, self.folder)
         self.replicas.append(replica)
