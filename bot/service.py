@@ -55,6 +55,7 @@ LEFTOVERS_EVERY_S = 15.0
 ANCHOR_EVERY_S = 60.0
 COUNT_EVERY_S = 15.0
 WORKERS = 8
+READY_S = 2.0  # a probe gives up sooner than the database pool
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ class Service:
 
     async def ready(self) -> Mapping[str, Part]:
         """Say which parts answer; Postgres and Slack are required."""
+        await self._parts.cache.get("ready")  # nobody may have asked it since it went or came back
         away = self._parts.cache.degraded
         parts = {
             "postgres": await self._postgres(),
@@ -185,8 +187,10 @@ class Service:
 
     async def _postgres(self) -> Part:
         try:
-            async with self._parts.db.connection() as conn:
+            async with asyncio.timeout(READY_S), self._parts.db.connection() as conn:
                 await conn.execute("SELECT 1")
+        except TimeoutError:
+            return Part(False, f"Postgres did not answer within {READY_S:g} s", required=True)
         except TocsinError as error:
             return Part(False, str(error), required=True)
         return Part(True, required=True)
