@@ -66,6 +66,7 @@ class Drills:
     def reset(self) -> None:
         """Every object gets its baseline spec again, what a drill added goes, and the outside is as usual."""
         store = self._cluster.store
+        self._cluster.restore()
         for service in self._cluster.catalogue.services.values():
             wanted = baseline.deployment(service)
             defaults.apply(kinds.DEPLOYMENTS, wanted)

@@ -2,7 +2,7 @@
 
 import random
 
-from drill.cluster import baseline, defaults, disruption, kinds, platform, quota
+from drill.cluster import baseline, defaults, deletion, disruption, kinds, platform, quota
 from drill.cluster.autoscaler import Autoscaler
 from drill.cluster.catalogue import Catalogue
 from drill.cluster.certificates import Certificates
@@ -44,16 +44,26 @@ class Cluster:
         """Create the baseline: nodes, namespaces, services and their Deployments."""
         for node in baseline.nodes():
             self.store.create(kinds.NODES, node)
+        self.restore()
+        platform.create(self.store)
+
+    def restore(self) -> None:
+        """Create what is missing of the namespaces and of what is in them; a namespace that is being deleted stays after all."""
         spaces = {service.namespace for service in self.catalogue.services.values()}
         for name in sorted({"default", "kube-system"} | spaces):
-            labels = {"kubernetes.io/metadata.name": name}
-            space = {"metadata": {"name": name, "labels": labels}, "spec": {}, "status": {"phase": "Active"}}
+            known = self.store.find(kinds.NAMESPACES, "", name)
+            if known is not None and "deletionTimestamp" not in known["metadata"]:
+                continue
+            if known is not None:
+                self.store.delete(kinds.NAMESPACES, "", name)
+            space = {"metadata": {"name": name}, "status": {"phase": "Active"}}
+            defaults.apply(kinds.NAMESPACES, space)
             self.store.create(kinds.NAMESPACES, space)
         for plural, obj in baseline.objects(self.catalogue):
             kind = _BY_PLURAL[plural]
-            defaults.apply(kind, obj)
-            self.store.create(kind, obj)
-        platform.create(self.store)
+            if self.store.find(kind, obj["metadata"]["namespace"], obj["metadata"]["name"]) is None:
+                defaults.apply(kind, obj)
+                self.store.create(kind, obj)
 
     def step(self) -> None:
         """Let the kubelet and the controllers act on what is due now; most controllers rest while nothing changes."""
@@ -61,6 +71,7 @@ class Cluster:
         self.jobs.reconcile()
         self.autoscaler.reconcile()
         self.certificates.reconcile()
+        deletion.reconcile(self.store)
         if self._replica_sets.waiting:
             self._settled = -1  # a refused pod is asked for again
         for _ in range(4):  # one controller's write is the next one's input

@@ -138,6 +138,7 @@ def _webhook(obj: Obj) -> None:
 
 def _namespace(obj: Obj) -> None:
     name = obj["metadata"].get("name", "")
+    _set(_map(obj, "spec"), finalizers=["kubernetes"])
     obj["metadata"]["labels"] = (obj["metadata"].get("labels") or {}) | {"kubernetes.io/metadata.name": name}
 
 

@@ -191,7 +191,8 @@ class KubernetesApi:
                 self._writes.delete(replace(asked, namespace=meta.get("namespace", ""), name=meta["name"]), wanted)
             return JSONResponse(_listed(asked, rows) | {"metadata": {"resourceVersion": str(self._store.version)}})
         gone = self._writes.delete(asked, wanted)
-        return JSONResponse(gone if options.returned(asked.kind) else options.success(asked.kind, gone))
+        whole = options.returned(asked.kind) or "deletionTimestamp" in gone["metadata"]
+        return JSONResponse(gone if whole else options.success(asked.kind, gone))
 
 
 def _review(who: Identity, plural: str, body: Obj) -> Obj:

@@ -7,7 +7,7 @@ from drill.cluster.objects import ApiError, Kind, Obj, bad_option
 
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _POLICIES = ("Orphan", "Background", "Foreground")
-_RETURNED = (kinds.PODS, kinds.CLAIMS, kinds.VOLUMES, kinds.SERVICEACCOUNTS)
+_RETURNED = (kinds.NAMESPACES, kinds.PODS, kinds.SERVICES, kinds.CLAIMS, kinds.VOLUMES, kinds.SERVICEACCOUNTS)
 
 
 def dry_run(values: list[str], verb: str) -> bool:
@@ -41,7 +41,7 @@ class Deletion:
 
 
 def returned(kind: Kind) -> bool:
-    """Whether a DELETE of that kind is answered with the object; all others with a Status."""
+    """Whether a DELETE of that kind is answered with the object; others with a Status once they are gone."""
     return kind in _RETURNED
 
 

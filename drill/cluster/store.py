@@ -52,7 +52,9 @@ class Store:
         key = (meta.get("namespace", "") if kind.namespaced else "", meta["name"])
         if key in self._objects.get(kind, {}):
             details = {"name": meta["name"], "group": kind.group, "kind": kind.plural}
-            raise ApiError(409, "AlreadyExists", f'{kind.qualified} "{meta["name"]}" already exists', details)
+            going = "deletionTimestamp" in self._objects[kind][key]["metadata"]
+            said = f'{"object is being deleted: " if going else ""}{kind.qualified} "{meta["name"]}" already exists'
+            raise ApiError(409, "AlreadyExists", said, details)
         fresh = {"apiVersion": kind.api_version, "kind": kind.kind} | fresh
         meta["uid"] = meta.get("uid") or self.uid()
         meta["creationTimestamp"] = iso(self.clock())

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drill.cluster import admission, defaults, disruption, kinds, managed, patches, quota, validation
+from drill.cluster import admission, defaults, deletion, disruption, kinds, managed, patches, quota, validation
 from drill.cluster.objects import ApiError, Kind, Obj, all_invalid, bad_option, clone, iso, not_found
 from drill.cluster.options import Deletion
 from drill.cluster.requests import Target
@@ -31,8 +31,8 @@ class Writes:
                 raise ApiError(
                     400, "BadRequest", "the namespace of the provided object does not match the namespace sent"
                 )
-            self._store.get(kinds.NAMESPACES, "", target.namespace)
-        for key in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
+            deletion.check_space(self._store, target, meta.get("name", ""))
+        for key in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", *deletion.MARKS):
             meta.pop(key, None)
         if target.kind in (kinds.DEPLOYMENTS, kinds.REPLICASETS):
             fresh.pop("status", None)
@@ -109,24 +109,8 @@ class Writes:
         return scale_of(self._replace(target, old, after, manager, dry_run=dry_run))
 
     def delete(self, target: Target, wanted: Deletion) -> Obj:
-        """DELETE: pods go gracefully, all else at once; return the object as it was last."""
-        old = self._store.get(target.kind, target.namespace, target.name)
-        _check_preconditions(target, old, wanted.only or {})
-        admission.check(self._store, target, "DELETE", None, old, dry_run=wanted.dry_run)
-        going = clone(old)
-        if target.kind is kinds.PODS:
-            grace = old["spec"].get("terminationGracePeriodSeconds", 30) if wanted.grace is None else wanted.grace
-            grace = int(grace) if old["spec"].get("nodeName") else 0
-            if "deletionTimestamp" not in old["metadata"]:
-                now = self._store.clock()
-                going["metadata"] |= {"deletionTimestamp": iso(now + grace), "deletionGracePeriodSeconds": grace}
-            if grace:
-                if wanted.dry_run or "deletionTimestamp" in old["metadata"]:
-                    return going
-                return self._store.update(target.kind, going)
-        if not wanted.dry_run:
-            self._store.delete(target.kind, target.namespace, target.name)
-        return going
+        """DELETE; return the object as it was last."""
+        return deletion.delete(self._store, target, wanted)
 
     def evict(self, target: Target, body: Obj, *, dry_run: bool) -> None:
         """POST to pods/eviction: a deletion that PodDisruptionBudgets may forbid (429)."""
@@ -146,6 +130,7 @@ class Writes:
         if target.kind.namespaced:
             meta["namespace"] = target.namespace
         status = target.subresource == "status"
+        deletion.keep_marks(old, after)
         uid = meta.get("uid")
         validation.decode(target.kind, after)
         if uid and uid != old["metadata"]["uid"] and not patched:
@@ -163,7 +148,14 @@ class Writes:
             if target.kind is kinds.CLAIMS:
                 disruption.check_claim(self._store, old, after)
             managed.record(old, after, manager, iso(self._store.clock()), target.subresource)
-        return self._store.update(target.kind, after, status=status, dry_run=dry_run)
+        return self._stored(target.kind, after, status=status, dry_run=dry_run)
+
+    def _stored(self, kind: Kind, after: Obj, *, status: bool = False, dry_run: bool) -> Obj:
+        """Store; what is being deleted and has no finalizer left is gone with it."""
+        done = self._store.update(kind, after, status=status, dry_run=dry_run)
+        if not dry_run and deletion.over(kind, done):
+            self._store.delete(kind, done["metadata"].get("namespace", ""), done["metadata"]["name"])
+        return done
 
     def _admit(self, target: Target, after: Obj, old: Obj, *, dry_run: bool) -> None:
         """Ask the webhooks; of a scale they see the Scale."""
@@ -204,7 +196,7 @@ class Writes:
         given = (body.get("metadata") or {}).get("resourceVersion")
         if given:
             after["metadata"]["resourceVersion"] = given
-        return self._store.update(target.kind, after, dry_run=dry_run)
+        return self._stored(target.kind, after, dry_run=dry_run)
 
     @staticmethod
     def _same_kind(target: Target, body: Any) -> None:
@@ -219,28 +211,11 @@ class Writes:
             raise ApiError(400, "BadRequest", message)
 
 
-def _check_preconditions(target: Target, old: Obj, only: Obj) -> None:
-    of = f"{target.kind.kind}.{target.kind.group}" if target.kind.group else target.kind.kind
-    hints = {
-        "uid": ("UID", "The object might have been deleted and then recreated"),
-        "resourceVersion": ("ResourceVersion", "The object might have been modified"),
-    }
-    for key, (word, hint) in hints.items():
-        wanted, is_ = only.get(key), old["metadata"][key]
-        if wanted and wanted != is_:
-            message = (
-                f'Operation cannot be fulfilled on {of} "{target.name}": the {word} in the precondition ({wanted}) does not '
-                f"match the {word} in record ({is_}). {hint}"
-            )
-            details = {"name": target.name, "group": target.kind.group, "kind": target.kind.kind}
-            raise ApiError(409, "Conflict", message, details)
-
-
 def _patched(before: Obj, body: Any, content_type: str) -> Obj:
     if content_type == _JSON:
         return patches.json_patch(before, body)
     if content_type in (_MERGE, _STRATEGIC) and not isinstance(body, dict):
-        raise validation.bad_patch("the patch is no object")
+        raise ApiError(400, "BadRequest", "error decoding patch: it is no object")
     if content_type == _MERGE:
         return dict(patches.merge(before, body))
     if content_type == _STRATEGIC:

@@ -114,7 +114,7 @@ def named(value: Any, side: Side) -> Any:
     if not isinstance(value, str):
         return value
     text = re.sub(r"system:serviceaccount:[a-z0-9-]+:(tocsin-)?(reader|actor)", r"USER-\2", value)
-    for number, node in enumerate(side.nodes):
+    for number, node in enumerate(dict.fromkeys((side.home, *side.nodes))):
         text = text.replace(node, f"NODE-{number}")
     text = re.sub(r"tocsin-test-admin|kubernetes-admin", "ADMIN", text.replace(side.namespace, "NAMESPACE"))
     text = re.sub(r"(policy|batch|autoscaling)/v\d(beta\d)?", r"\1", text)

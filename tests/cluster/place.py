@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -39,6 +40,13 @@ class Place:
     namespace: str
     nodes: tuple[str, str]
     stand_in: bool
+    home: str
+    """A node on which pods run: a real one, or the first of ours."""
+
+    @property
+    def local(self) -> bool:
+        """Whether the server is on this machine, so that it reaches a webhook on loopback."""
+        return urlsplit(self.admin.access.url).hostname in ("127.0.0.1", "::1", "localhost")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -68,7 +76,7 @@ class Place:
 def made(admin: Api) -> Iterator[Place]:
     """Make the place and, at the end, remove it and see that it is gone."""
     namespace = f"tocsin-test-{secrets.token_hex(3)}"
-    stand_in = not _ready_nodes(admin)
+    real = _ready_nodes(admin)
     admin.must(admin.post("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": {LABEL: namespace}}}))
     try:
         _wait_for_account(admin, namespace)
@@ -76,9 +84,10 @@ def made(admin: Api) -> Iterator[Place]:
         _roles(admin, namespace)
         nodes = (f"{namespace}-a", f"{namespace}-b")
         for name in nodes:
-            admin.must(admin.post("/api/v1/nodes", _node(name, namespace, tainted=not stand_in)))
+            admin.must(admin.post("/api/v1/nodes", _node(name, namespace, tainted=bool(real))))
         who = {name: admin.as_token(token) for name, token in tokens.items()}
-        yield Place(admin, who["reader"], who["actor"], who["stranger"], namespace, nodes, stand_in)
+        home = real[0] if real else nodes[0]
+        yield Place(admin, who["reader"], who["actor"], who["stranger"], namespace, nodes, not real, home)
     finally:
         _clean(admin, namespace)
 

@@ -239,6 +239,7 @@ def kubectl(side: Side) -> None:
 def _typed(text: str, folder: str) -> str:
     text = re.sub(r"-[a-z0-9]{8,10}-[a-z0-9]{5}\b", "-HASH-ID", text.replace(folder, "FOLDER"))
     text = re.sub(r"\b\d+[smh]\b", "AGE", text)
+    text = re.sub(r"^Warning: .*\n", "", text, flags=re.MULTILINE)  # what a server deprecates is its version's matter
     return re.sub(r"[ \t]+", " ", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
 
 

@@ -74,6 +74,7 @@ def sizes(side: Side) -> None:
         "persistentvolumeclaims/data",
         {"spec": {"resources": {"requests": {"storage": "1Mi"}}}},
         kind=MERGE,
+        until=32,  # from then on a failed expansion may be taken back, down to the size there is
     )
     side.ask(
         "grow it unbound",
@@ -100,7 +101,7 @@ def services(side: Side) -> None:
     side.ask(
         "a service with a wrong port", "POST", "services", {"metadata": {"name": "x"}, "spec": {"ports": [{"port": 0}]}}
     )
-    side.ask("delete a service", "DELETE", "services/web")
+    side.ask("delete a service", "DELETE", "services/web", since=24)  # a Status before, the Service since
     node = f"/api/v1/nodes/{side.nodes[1]}"
     side.ask(
         "cordon in a dry-run",

@@ -53,6 +53,31 @@ def life(side: Side) -> None:
     side.ask("it is gone", "GET", one)
 
 
+def finalizers(side: Side) -> None:
+    """What is deleted stays until its finalizers are taken away; and nothing new comes into a namespace that goes."""
+    held = config("held-on")
+    held["metadata"]["finalizers"] = ["tocsin.dev/test"]
+    side.ask("create", "POST", CM, held)
+    side.ask("delete in a dry-run", "DELETE", f"{CM}/held-on", dryRun="All")
+    side.ask("delete", "DELETE", f"{CM}/held-on")
+    side.ask("it is there still", "GET", f"{CM}/held-on")
+    side.ask("delete again", "DELETE", f"{CM}/held-on")
+    side.ask("create again", "POST", CM, held)
+    side.ask("change it", "PATCH", f"{CM}/held-on", {"data": {"a": "2"}}, kind=MERGE)
+    unmarked = {"metadata": {"deletionTimestamp": None}}
+    side.ask("take the deletion back", "PATCH", f"{CM}/held-on", unmarked, kind=MERGE)
+    side.ask("let go", "PATCH", f"{CM}/held-on", {"metadata": {"finalizers": None}}, kind=MERGE)
+    side.ask("it is gone", "GET", f"{CM}/held-on")
+    space = f"{side.namespace}-more"
+    path = f"/api/v1/namespaces/{space}"
+    labels = {"tocsin.dev/test": side.namespace}
+    side.ask("create a namespace", "POST", "/api/v1/namespaces", {"metadata": {"name": space, "labels": labels}})
+    side.ask("create in it", "POST", f"{path}/configmaps", config("one"))
+    side.ask("delete the namespace", "DELETE", path, fields=("metadata.name", "status.phase"))
+    side.ask("read it", "GET", path, fields=("metadata.name", "status.phase"))
+    side.ask("create in it when it goes", "POST", f"{path}/configmaps", config("two"))
+
+
 def immutable(side: Side) -> None:
     """A ConfigMap that may not change, and the patches that are refused."""
     side.ask("create immutable", "POST", CM, config("fixed", a="1") | {"immutable": True})
@@ -80,7 +105,7 @@ def patches(side: Side) -> None:
     side.ask("merge that uid", "PATCH", path, {"metadata": {"uid": old["uid"]}, "data": {"d": "4"}}, kind=MERGE)
     side.ask("merge the name", "PATCH", path, {"metadata": {"name": "other"}}, kind=MERGE)
     side.ask("merge a wrong type", "PATCH", path, {"data": {"d": 4}}, kind=MERGE)
-    side.ask("merge a list", "PATCH", path, [1], kind=MERGE)
+    side.ask("merge a list", "PATCH", path, [1], kind=MERGE, since=25)
     side.ask("merge no JSON", "PATCH", path, "{", kind=MERGE, since=25)
     side.ask("merge what is not there", "PATCH", f"{CM}/none", {"data": {"a": "1"}}, kind=MERGE)
     side.ask("merge in a dry-run", "PATCH", path, {"data": {"dry": "1"}}, kind=MERGE, dryRun="All")
@@ -249,4 +274,4 @@ def places(side: Side) -> None:
     )
 
 
-GROUPS = (life, immutable, patches, apply, lists, watches, places)
+GROUPS = (life, finalizers, immutable, patches, apply, lists, watches, places)

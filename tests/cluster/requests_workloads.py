@@ -156,7 +156,7 @@ def pods(side: Side) -> None:
     """Pods: defaults, what may change, logs, deletion with and without grace."""
     alone = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "alone", "labels": {"app": "alone"}}, "spec": {
         "containers": [container(), container() | {"name": "aside"}], "automountServiceAccountToken": False,
-        "nodeName": side.nodes[0]}}  # fmt: skip
+        "nodeName": side.home}}  # fmt: skip
     side.ask("create", "POST", "pods", alone)
     side.until(lambda: side.quiet("GET", "pods/alone").body["status"].get("phase") == "Running")
     side.ask("read", "GET", "pods/alone")
@@ -173,7 +173,7 @@ def pods(side: Side) -> None:
     )
     side.ask("change its restart policy", "PATCH", "pods/alone", {"spec": {"restartPolicy": "Never"}}, kind=MERGE)
     side.ask("label it", "PATCH", "pods/alone", {"metadata": {"labels": {"x": "y"}}}, kind=MERGE)
-    side.ask("list by node", "GET", "pods", fieldSelector=f"spec.nodeName={side.nodes[0]}", labelSelector="app=alone")
+    side.ask("list by node", "GET", "pods", fieldSelector=f"spec.nodeName={side.home}", labelSelector="app=alone")
     side.ask("list by phase", "GET", "pods", fieldSelector="status.phase=Running", labelSelector="app=alone")
     side.ask("list by not phase", "GET", "pods", fieldSelector="status.phase!=Running", labelSelector="app=alone")
     side.ask("list by an unknown field", "GET", "pods", fieldSelector="spec.priority=0")

@@ -100,6 +100,8 @@ def _credentials(folder: Path, port: int) -> Path:
 
 @contextlib.contextmanager
 def _started(folder: Path, name: str, command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    if shutil.which("setpriv"):  # when the tests are killed, it ends as well
+        command = ["setpriv", "--pdeathsig=KILL", *command]
     with (folder / f"{name}.log").open("wb") as log:
         # a group of its own, so that Ctrl-C reaches the tests alone and they stop it in order
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)

@@ -34,6 +34,7 @@ class Asked:
     status: bool
     since: int = 0
     fields: tuple[str, ...] | None = None
+    until: int = 999
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Side:
     namespace: str
     nodes: tuple[str, str]
     real: bool
+    home: str
     asked: list[Asked] = field(default_factory=list)
     _versions: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -57,16 +59,17 @@ class Side:
         by: str = "admin",
         status: bool = False,
         since: int = 0,
+        until: int = 999,
         fields: tuple[str, ...] | None = None,
         **more: Any,
     ) -> Answer:
         """Ask and note; *path* is absolute, or ``configmaps/a`` for one of our namespace (see `path`).
 
-        *since*: servers before that minor version answer otherwise, and are not compared; *fields*: only these of an
-        answer that is no refusal.
+        *since*, *until*: servers before, or from, that minor version on answer otherwise and are not compared; *fields*: of
+        the answer only these.
         """
         answer = self.apis[by].ask(method, self.path(path), body, **more)
-        self.asked.append(Asked(label, answer, body, status, since, fields))
+        self.asked.append(Asked(label, answer, body, status, since, fields, until))
         return answer
 
     def note(self, label: str, answer: Answer, *, status: bool = True) -> None:
@@ -122,7 +125,7 @@ def of_place(place: Place) -> Side:
     """The real side, in a place that is made already."""
     return Side(
         {"admin": place.admin, "reader": place.reader, "actor": place.actor, "nobody": place.admin.as_token("no-such-token")},
-        place.namespace, place.nodes, real=True,
+        place.namespace, place.nodes, real=True, home=place.home,
     )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def practice(namespace: str) -> Iterator[Side]:
             time.sleep(0.01)
         apis["admin"].must(apis["admin"].post("/api/v1/namespaces", {"metadata": {"name": namespace}}))
         try:
-            yield Side(apis, namespace, ("worker-1", "worker-2"), real=False)
+            yield Side(apis, namespace, ("worker-1", "worker-2"), real=False, home="worker-1")
         finally:
             api.close()
             server.should_exit = True

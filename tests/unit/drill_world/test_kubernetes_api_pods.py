@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from drill.cluster import kinds
 from tests.unit.drill_world.conftest import Steps
 from tests.unit.drill_world.test_kubernetes_api import APPS, CORE, MERGE, refused
 
@@ -129,3 +130,32 @@ async def test_who_scaled_is_noted_with_the_subresource(admin: httpx.AsyncClient
     assert refused(answer, 409, "Conflict") == (
         'Apply failed with 1 conflict: conflict with "scaler" with subresource "scale" using apps/v1: .spec.replicas'
     )
+
+
+async def test_a_namespace_goes_with_all_that_is_in_it_and_a_reset_brings_it_back(
+    steps: Steps, admin: httpx.AsyncClient
+) -> None:
+    space = "/kubernetes/api/v1/namespaces/shop"
+    assert (await admin.delete(space)).json()["status"]["phase"] == "Terminating"
+    config = {"metadata": {"name": "late"}}
+    assert "being terminated" in refused(await admin.post(f"{CORE}/configmaps", json=config), 403, "Forbidden")
+    steps.run(60, lambda: steps.world.cluster.store.find(kinds.NAMESPACES, "", "shop") is None)
+    refused(await admin.get(space), 404, "NotFound")
+    assert steps.pods("cart") == []
+    steps.world.reset()
+    steps.run(10)
+    assert (await admin.get(space)).json()["status"] == {"phase": "Active"}
+    assert len(steps.world.cluster.ready_pods("cart", "shop")) == 2
+
+
+async def test_what_has_finalizers_stays_until_they_are_taken_away(admin: httpx.AsyncClient) -> None:
+    path = f"{CORE}/configmaps/held"
+    await admin.post(f"{CORE}/configmaps", json={"metadata": {"name": "held", "finalizers": ["a.b/c"]}})
+    assert (await admin.delete(path)).json()["metadata"]["deletionTimestamp"]
+    kept = await admin.patch(path, json={"metadata": {"deletionTimestamp": None}}, headers=MERGE)
+    assert kept.json()["metadata"]["deletionTimestamp"]
+    dry = await admin.patch(f"{path}?dryRun=All", json={"metadata": {"finalizers": None}}, headers=MERGE)
+    assert dry.status_code == 200
+    assert (await admin.get(path)).status_code == 200
+    await admin.patch(path, json={"metadata": {"finalizers": None}}, headers=MERGE)
+    refused(await admin.get(path), 404, "NotFound")
