@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -60,6 +60,9 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         "TOCSIN_LOG_FORMAT": "json",
         "TOCSIN_CONFIG": str(tmp_path / "tocsin.yaml"),
         "TOCSIN_WEBHOOK_TOKENS": "grafana=x,datadog=y",
+        "KAFKA_SERVERS": "kafka-1:9092",
+        "KAFKA_PROTOCOL": "SASL_SSL",
+        "KAFKA_MECHANISM": "SCRAM-SHA-256",
         **dict.fromkeys((name for name in VARIABLES if name.endswith("_INSECURE")), "false"),
     }
     settings, defaults = load(given_values), Settings(data_dir=Path("/h"))
@@ -93,6 +96,7 @@ def test_all_problems_come_at_once_with_key_value_and_remedy() -> None:
 
 @given(secret=st.text(st.characters(categories=["Lu", "Nd"]), min_size=8, max_size=60))
 def test_no_secret_is_shown_in_an_error_or_a_repr(secret: str) -> None:
+    assume(secret not in repr(Settings(data_dir=Path("/h"))))  # hypothesis also tries the words of our own source
     names = [
         name
         for name, (field, _) in VARIABLES.items()
