@@ -18,7 +18,9 @@ SIGNED = {
     "pagerduty": "x-pagerduty-signature",
     "sentry": "sentry-hook-signature",
     "grafana": "x-grafana-alerting-signature",
+    "generic": "x-hub-signature-256",  # GitHub's, and of many that took it over
 }
+STANDARD = ("webhook", "svix")  # https://www.standardwebhooks.com: incident.io and others; whoever posts to generic may
 
 Body = Callable[[], Awaitable[bytes]]
 
@@ -42,6 +44,8 @@ async def problem(
     given = _given(sender, headers, query)
     if any(_same(token, secret) for token in given):
         return ""
+    if sender == "generic" and any(f"{prefix}-signature" in headers for prefix in STANDARD):
+        return "" if _standard(secret, headers, await body(), now) else "bad_webhook_signature"
     header = SIGNED.get(sender, "")
     signature = headers.get(header, "") if header else ""
     if signature:
@@ -74,7 +78,22 @@ def _signed(sender: str, secret: str, signature: str, headers: Mapping[str, str]
     expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if sender == "pagerduty":
         return any(_same(part.strip(), f"v1={expected}") for part in signature.split(",")[:8])
-    return _same(signature, expected)
+    return _same(signature.removeprefix("sha256="), expected)
+
+
+def _standard(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
+    """Check a signature of Standard Webhooks: base64 of the HMAC over id, time and body; the time is at most 5 min off."""
+    prefix = next(one for one in STANDARD if f"{one}-signature" in headers)
+    name, stamp = headers.get(f"{prefix}-id", ""), headers.get(f"{prefix}-timestamp", "")
+    if not (name and stamp.isascii() and stamp.isdigit() and len(stamp) < 16 and abs(now - int(stamp)) <= MAX_AGE_S):
+        return False
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
+    except (binascii.Error, ValueError):
+        return False
+    signed = f"{name}.{stamp}.".encode() + body
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return any(_same(one, f"v1,{expected}") for one in headers[f"{prefix}-signature"].split(" ")[:8])
 
 
 def _same(given: str, expected: str) -> bool:

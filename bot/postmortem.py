@@ -181,12 +181,13 @@ def _row(entry: TimelineEntry) -> Row | None:
     body = entry.body
     alert = body.get("alert")
     name = str(alert.get("name", "")) if isinstance(alert, dict) else ""
+    over = isinstance(alert, dict) and alert.get("status") == "resolved"
     outcome = body.get("outcome")
     verified = body.get("verification")
     found = body.get("diagnosis")
     sentences = {
         "opened": f"Alert {name}: incident opened{_reason(body)}",
-        "joined": f"Alert {name} joined{_reason(body)}",
+        "joined": f"Alert {name} {'is over' if over else 'joined'}{_reason(body)}",
         "reopened": f"Alert {name} fires again: incident continued{_reason(body)}",
         "alert_resolved": f"Alert {name} resolved",
         "observed": f"First observation: {body.get('line', '')}",

@@ -1,5 +1,6 @@
 """Webhooks of every sender: who gets in by which proof, and that what is accepted was kept first."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -9,13 +10,20 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.hooks import tokens_of
+from bot.hooks import problem, tokens_of
 from bot.metrics import Metrics
 from bot.sources import senders
 from bot.web import Doors, Part, create_app
 
 NOW = 1_763_900_000
 BODY = json.dumps({"title": "disk full", "status": "firing"}).encode()
+
+
+def standard(key: bytes, body: bytes, at: int = NOW, name: str = "msg_1") -> dict[str, str]:
+    """Sign as https://www.standardwebhooks.com says."""
+    mac = hmac.new(key, f"{name}.{at}.".encode() + body, hashlib.sha256).digest()
+    signature = f"v1,AAAA v1,{base64.b64encode(mac).decode()}"
+    return {"webhook-id": name, "webhook-timestamp": str(at), "webhook-signature": signature}
 
 
 def sign(secret: str, body: bytes) -> str:
@@ -54,6 +62,8 @@ async def test_every_sender_has_a_door_that_is_closed_without_a_secret(sender: s
         ("/webhook/uptimerobot?token=u-secret", {}),
         ("/webhook/pagerduty", {"x-pagerduty-signature": f"v1=00,v1={sign('pd-secret', BODY)}"}),
         ("/webhook/sentry", {"sentry-hook-signature": sign("s-secret", BODY)}),
+        ("/webhook/generic", {"x-hub-signature-256": f"sha256={sign('shared', BODY)}"}),
+        ("/webhook/generic", standard(b"shared", BODY)),
         ("/webhook/grafana", {"x-grafana-alerting-signature": sign("g-secret", BODY)}),
         (
             "/webhook/grafana",
@@ -80,6 +90,14 @@ async def test_a_proof_opens_the_door_and_the_event_is_kept(path: str, headers: 
         ("/webhook/pagerduty", {"x-pagerduty-signature": f"v1={sign('shared', BODY)}"}),
         ("/webhook/sentry", {"sentry-hook-signature": sign("s-secret", BODY + b" ")}),
         ("/webhook/datadog", {"sentry-hook-signature": sign("shared", BODY)}),
+        ("/webhook/generic", {"x-hub-signature-256": f"sha256={sign('other', BODY)}"}),
+        ("/webhook/datadog", {"x-hub-signature-256": f"sha256={sign('shared', BODY)}"}),
+        ("/webhook/generic", standard(b"other", BODY)),
+        ("/webhook/generic", standard(b"shared", BODY + b" ")),
+        ("/webhook/generic", standard(b"shared", BODY, NOW - 301)),
+        ("/webhook/generic", standard(b"shared", BODY) | {"webhook-id": "msg_2"}),
+        ("/webhook/generic", standard(b"shared", BODY) | {"webhook-timestamp": "soon"}),
+        ("/webhook/datadog", standard(b"shared", BODY)),
         ("/webhook/generic", {"authorization": "Basic %%%"}),
         (
             "/webhook/grafana",
@@ -118,3 +136,11 @@ async def test_a_body_without_a_time_is_another_notification_two_minutes_later_u
     assert first[1].keys() != (await post("/webhook/generic", at=NOW + 120, **bearer))[1].keys()
     numbered = bearer | {"Webhook-Id": "msg_1"}
     assert await post("/webhook/generic", **numbered) == await post("/webhook/generic", at=NOW + 120, **numbered)
+
+
+@pytest.mark.parametrize(("secret", "wrong"), [("whsec_c2VjcmV0", ""), ("whsec_b3RoZXI=", "bad_webhook_signature")])
+async def test_a_secret_as_standard_webhooks_write_it(secret: str, wrong: str) -> None:
+    async def body() -> bytes:
+        return BODY
+
+    assert await problem("generic", secret, standard(b"secret", BODY), {}, body, NOW) == wrong
