@@ -225,7 +225,8 @@ class Changes(Section):
             problems += [
                 f'changes.{key}: two are called "{name}"' for name in sorted(set(names)) if names.count(name) > 1
             ]
-        for one in (*self.rules, *self.break_glass):
+        approved: tuple[Rule | BreakGlass, ...] = (*self.rules, *self.break_glass)
+        for one in approved:
             problems += [
                 f'changes: "{entry}" of "{one.name}" is not declared; add "{entry.removeprefix(ONCALL)}" under changes.oncall'
                 for entry in one.approvers
