@@ -75,9 +75,11 @@ def pod_status(obj: Obj) -> str:
     """Return the word in kubectl's STATUS column."""
     if "deletionTimestamp" in obj["metadata"]:
         return "Terminating"
-    states = obj["status"].get("containerStatuses", [])
-    waiting = (s["state"]["waiting"]["reason"] for s in states if "waiting" in s["state"])
-    return str(next(waiting, obj["status"].get("phase", "Pending")))
+    states = [each.get("state") or {} for each in obj["status"].get("containerStatuses", [])]
+    why = (state[how].get("reason", "") for how in ("waiting", "terminated") for state in states if how in state)
+    running = any("running" in state for state in states)
+    telling = (word for word in why if word and not (word == "Completed" and running))
+    return str(next(telling, obj["status"].get("phase", "Pending")))
 
 
 def _pod(obj: Obj, now: float) -> list[object]:
@@ -141,6 +143,74 @@ def _event(obj: Obj, now: float) -> list[object]:
     return [seen, obj["type"], obj["reason"], f"{about['kind'].lower()}/{about['name']}", obj["message"]]
 
 
+def _budget(obj: Obj, now: float) -> list[object]:
+    spec = obj["spec"]
+    bounds = [str(spec.get(key, "N/A")) for key in ("minAvailable", "maxUnavailable")]
+    return [obj["metadata"]["name"], *bounds, (obj.get("status") or {}).get("disruptionsAllowed", 0), age(obj, now)]
+
+
+def _cron_job(obj: Obj, now: float) -> list[object]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    last = _span(now - from_iso(status["lastScheduleTime"])) if status.get("lastScheduleTime") else "<none>"
+    zone, active = spec.get("timeZone") or "<none>", len(status.get("active") or ())
+    return [
+        obj["metadata"]["name"],
+        spec["schedule"],
+        zone,
+        str(bool(spec.get("suspend"))),
+        active,
+        last,
+        age(obj, now),
+    ]
+
+
+def _job(obj: Obj, now: float) -> list[object]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    words = [
+        kind for kind in ("Complete", "Failed", "Suspended") if (condition(obj, kind) or {}).get("status") == "True"
+    ]
+    begun, ended = status.get("startTime"), status.get("completionTime")
+    took = _span((from_iso(ended) if ended else now) - from_iso(begun)) if begun else ""
+    done = f"{status.get('succeeded', 0)}/{spec.get('completions', 1)}"
+    return [obj["metadata"]["name"], words[0] if words else "Running", done, took, age(obj, now)]
+
+
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+def _claim(obj: Obj, now: float) -> list[object]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    phase = "Terminating" if "deletionTimestamp" in obj["metadata"] else status.get("phase", "")
+    modes = ",".join(_MODES.get(mode, mode) for mode in status.get("accessModes") or ())
+    size = (status.get("capacity") or {}).get("storage", "")
+    return [obj["metadata"]["name"], phase, spec.get("volumeName", ""), size, modes, spec.get("storageClassName", ""),
+            age(obj, now)]  # fmt: skip
+
+
+def _autoscaler(obj: Obj, now: float) -> list[object]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    of = spec["scaleTargetRef"]
+    known = {
+        each["resource"]["name"]: each["resource"]["current"]
+        for each in status.get("currentMetrics") or ()
+        if "resource" in each
+    }
+    targets = []
+    for each in (one["resource"] for one in spec.get("metrics") or () if "resource" in one):
+        is_ = (known.get(each["name"]) or {}).get("averageUtilization")
+        targets.append(
+            f"{each['name']}: {'<unknown>' if is_ is None else f'{is_}%'}/{each['target'].get('averageUtilization')}%"
+        )
+    bounds = [str(spec.get("minReplicas", 1)), spec["maxReplicas"], status.get("currentReplicas", 0)]
+    return [
+        obj["metadata"]["name"],
+        f"{of['kind']}/{of['name']}",
+        ", ".join(targets) or "<none>",
+        *bounds,
+        age(obj, now),
+    ]
+
+
 _COLUMNS: dict[Kind, tuple[list[str], Row]] = {
     kinds.PODS: (["Name", "Ready", "Status", "Restarts", "Age"], _pod),
     kinds.DEPLOYMENTS: (["Name", "Ready", "Up-to-date", "Available", "Age"], _deployment),
@@ -151,5 +221,10 @@ _COLUMNS: dict[Kind, tuple[list[str], Row]] = {
     kinds.ENDPOINTS: (["Name", "Endpoints", "Age"], _endpoints),
     kinds.SERVICES: (["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"], _service),
     kinds.NODES: (["Name", "Status", "Roles", "Age", "Version"], _node),
+    kinds.PDBS: (["Name", "Min Available", "Max Unavailable", "Allowed Disruptions", "Age"], _budget),
+    kinds.CRONJOBS: (["Name", "Schedule", "Timezone", "Suspend", "Active", "Last Schedule", "Age"], _cron_job),
+    kinds.JOBS: (["Name", "Status", "Completions", "Duration", "Age"], _job),
+    kinds.CLAIMS: (["Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "Age"], _claim),
+    kinds.HPAS: (["Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"], _autoscaler),
     kinds.EVENTS: (["Last Seen", "Type", "Reason", "Object", "Message"], _event),
 }

@@ -59,6 +59,8 @@ class Writes:
         ):
             address = f"10.96.{self._store.rng.randrange(1, 255)}.{self._store.rng.randrange(1, 255)}"
             fresh["spec"] |= {"clusterIP": address, "clusterIPs": [address]}
+        elif target.kind is kinds.NAMESPACES:
+            fresh["status"] = {"phase": "Active"}
         elif target.kind is kinds.CLAIMS:
             fresh["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
             fresh.setdefault("status", {"phase": "Pending"})

@@ -209,7 +209,8 @@ def kubectl(side: Side) -> None:
             ]
             done = subprocess.run(command, capture_output=True, text=True, timeout=KUBECTL_S, check=False)
             text = _typed(done.stdout + done.stderr, folder) if shown else ""
-            side.note(f"kubectl {words}", Answer(200, {"exit": done.returncode, "said": text.splitlines()}))
+            label = words.replace(side.nodes[1], "NODE").replace(side.namespace, "NAMESPACE")
+            side.note(f"kubectl {label}", Answer(200, {"exit": done.returncode, "said": text.splitlines()}))
 
         run("apply -f FILE")
         run("apply -f FILE")
@@ -229,6 +230,22 @@ def kubectl(side: Side) -> None:
         run("rollout restart deployment/typed")
         run("label deployment typed team=shop")
         run("annotate deployment typed a=b")
+        side.quiet("POST", "configmaps", config("shown", a="1", b="2"))
+        side.quiet("POST", "secrets", {"metadata": {"name": "shown"}, "stringData": {"a": "1"}})
+        budget = {"minAvailable": 1, "selector": {"matchLabels": {"app": "typed"}}}
+        side.quiet("POST", "poddisruptionbudgets", {"metadata": {"name": "typed"}, "spec": budget})
+        for kind in ("configmap shown", "secret shown", f"namespace {side.namespace}"):
+            run(f"get {kind}")
+        run("get replicasets -l app=typed -o name", shown=False)
+        run("get poddisruptionbudgets typed -o jsonpath={.spec}")
+        side.until(lambda: side.quiet("GET", "deployments/typed").body["status"].get("observedGeneration", 0) >= 5)
+        for words in (
+            "cordon",
+            "drain --ignore-daemonsets --delete-emptydir-data --force --timeout=20s --pod-selector=app=none",
+            "uncordon",
+        ):
+            command, _, options = words.partition(" ")
+            run(f"{command} {side.nodes[1]} {options}".strip(), shown=command != "drain")
         run("get configmap none")
         run("get nosuch")
         run("apply --server-side -f FILE --field-manager=typist", shown=False)

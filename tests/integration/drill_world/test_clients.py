@@ -49,6 +49,8 @@ def test_kubectl_prints_what_people_expect(drill: Running) -> None:
     assert ":8080" in drill.kubectl("get", "endpoints", "cart")
     drill.kubectl("get", "pods,svc,endpoints,rs,nodes,cm,hpa,events", "-A")
     drill.kubectl("get", "pods", "-A", "--sort-by=.metadata.name")
+    columns = drill.kubectl("get", "cronjobs,jobs,pvc,hpa", "-A")
+    assert {"SCHEDULE", "COMPLETIONS", "CAPACITY", "TARGETS"} <= set(columns.split())
     assert drill.kubectl("logs", "deploy/cart", "--tail=2").count("\n") >= 1
     assert "successfully rolled out" in drill.kubectl("rollout", "status", "deploy/checkout", "--timeout=20s")
 
