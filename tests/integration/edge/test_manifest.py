@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 import bot.listeners
 from bot.desk import Desk
 from bot.doctor.workspace import SCOPES
+from bot.keep import KEPT_EVENTS
 from tools.registry import plugins
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +64,11 @@ def registered() -> dict[str, list[Any]]:
     return recorder.asked
 
 
+def events() -> set[str]:
+    """Those that a listener takes, and those that the middleware keeps before any listener."""
+    return {*registered()["event"], *KEPT_EVENTS}
+
+
 def called_methods() -> Iterator[str]:
     methods = {name for name in vars(AsyncWebClient) if not name.startswith("_") and "_" in name and name != "api_call"}
     for path in (ROOT / "bot").rglob("*.py"):
@@ -81,7 +87,7 @@ def test_the_code_calls_no_method_whose_scopes_are_unknown() -> None:
 
 def test_scopes_are_those_of_the_methods_events_and_commands() -> None:
     needed = {scope for method in set(called_methods()) for scope in METHOD_SCOPES[method]}
-    needed |= {scope for event in registered()["event"] for scopes in EVENTS[event].values() for scope in scopes}
+    needed |= {scope for event in events() for scopes in EVENTS[event].values() for scope in scopes}
     needed |= {"commands"}
     assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed
 
@@ -92,7 +98,7 @@ def test_the_doctor_asks_for_the_same_scopes() -> None:
 
 def test_events_are_those_that_have_a_listener() -> None:
     subscribed = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
-    assert set(subscribed) == {name for event in registered()["event"] for name in EVENTS[event]}
+    assert set(subscribed) == {name for event in events() for name in EVENTS[event]}
 
 
 def test_commands_and_shortcuts_are_those_that_have_a_listener() -> None:
