@@ -55,29 +55,29 @@ def why_not() -> str:
     return note.read_text().strip() if note.exists() else ""
 
 
-def ensure() -> Path:
-    """Return the folder, built now unless it is there; of two callers at once the second waits for the first."""
+def ensure(wait_s: float = BUILD_S, disk_bytes: int = DISK_BYTES) -> Path:
+    """Return the folder, built now unless it is there; of two callers at once the second waits *wait_s* for the first."""
     here = built()
     if here is not None:
         return here
     if os.environ.get("TOCSIN_KUBERNETES"):
         raise CannotBuild(f"{here} (of $TOCSIN_KUBERNETES) lacks one of {', '.join(PROGRAMS)}, or etcd is missing")
     cache().mkdir(parents=True, exist_ok=True)
-    with _lock(cache() / "kubernetes.lock"):
-        return built() or _build()
+    with _lock(cache() / "kubernetes.lock", wait_s):
+        return built() or _build(disk_bytes)
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, wait_s: float) -> Iterator[None]:
     with path.open("w") as handle:
-        until, told = time.monotonic() + BUILD_S, False
+        until, told = time.monotonic() + wait_s, False
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released by the kernel when a build is killed
                 break
             except BlockingIOError as error:
                 if time.monotonic() > until:
-                    raise CannotBuild(f"another build holds {path} for more than {BUILD_S:g} s: look for it") from error
+                    raise CannotBuild(f"another build holds {path} for more than {wait_s:g} s: look for it") from error
                 if not told:
                     sys.stderr.write("Another build is under way; waiting for it ...\n")
                 told = True
@@ -85,14 +85,14 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _build() -> Path:
+def _build(disk_bytes: int) -> Path:
     if shutil.which("etcd") is None:
         raise CannotBuild("etcd is missing: install Debian's package etcd-server (`make test-deps` does)")
     go = _compiler()
     free = shutil.disk_usage(cache()).free
-    if free < DISK_BYTES:
+    if free < disk_bytes:
         raise CannotBuild(
-            f"{cache()} has {free >> 20} MB free, {DISK_BYTES >> 20} are needed: set XDG_CACHE_HOME elsewhere"
+            f"{cache()} has {free >> 20} MB free, {disk_bytes >> 20} are needed: set XDG_CACHE_HOME elsewhere"
         )
     for left in cache().glob("building-*"):  # of a build that was killed; we hold the lock
         shutil.rmtree(left, ignore_errors=True)
