@@ -239,6 +239,25 @@ def robust(
         eval_robust.main(path, constants)
 
 
+@evaluate.command()
+def simulate(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A new folder for the days.")],
+    system: Annotated[
+        str, typer.Option(help="boutique, or random: layered call graphs of 8 to 30 services.")
+    ] = "boutique",
+    days: Annotated[int, typer.Option(min=1, max=28)] = 1,
+    faults: Annotated[int, typer.Option(min=1, max=100, help="Faults a day.")] = 20,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    edges: Annotated[bool, typer.Option(help="With source_50.csv, the latency per call.")] = True,
+) -> None:
+    """Write made days with known culprits, in Nezha's layout: metrics, logs and traces of a simulated system under faults."""
+    with _readable(ctx):
+        from bot.commands import eval_simulate
+
+        eval_simulate.main(folder, system, days, faults, seed, edges)
+
+
 @evaluate.command("templates")
 def templates_of_logs(
     ctx: typer.Context,

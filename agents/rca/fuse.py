@@ -26,6 +26,7 @@ HALF_SHIFT = 1.0
 METRICS = 0.5  # the most that a shifted series says beside traces or logs, which tell symptom from cause better
 CALLEE_LATENCY = 0.7  # of a callee's latency shift, taken off its caller's
 OWN_LEFT = 0.15
+CALLEE_LOGS = 0.5  # of a callee's change in what it logs, taken off its caller's
 LOST_CALLEE = 0.3  # of a loss, that the callee itself explains: it may not be reached
 SHAPE = 0.7  # the most that a call which spans no longer show says: sampling and retries lose them too
 FRESH_S = 600.0
@@ -48,7 +49,7 @@ def rank(incident: Incident, parts: Collection[str] = PARTS) -> Ranking:
         _shape(incident, began, explained, signs)
     deeper = False
     if "logs" in parts:
-        deeper = _logs(incident, began, explained, signs)
+        deeper = _logs(incident, began, graph, explained, signs)
     felt = impact(incident, graph) if "impact" in parts else {}
     for service, share in felt.items():
         said = f"adds {share:.0%} of what {incident.hurts} shows"
@@ -130,10 +131,14 @@ def _shape(incident: Incident, began: float, explained: Mapping[str, float], sig
         _add(signs, service, Sign("traces", callee, said, weight))
 
 
-def _logs(incident: Incident, began: float, explained: Mapping[str, float], signs: Signs) -> bool:
+def _logs(incident: Incident, began: float, graph: Calls, explained: Mapping[str, float], signs: Signs) -> bool:
     found = flows.deviations(incident, began)
+    strong = {service: _saturate(one.score**2, HALF_DEVIATION**2) for service, one in found.items()}
     for service, one in found.items():
-        weight = _saturate(one.score**2, HALF_DEVIATION**2) * (1 - explained.get(service, 0.0))
+        # An exception passes through its callers, which lose their next steps too. Who returns early is not explained by
+        # a callee: those that are no longer called do nothing strange.
+        passed_on = CALLEE_LOGS * max((strong.get(callee, 0.0) for callee in graph.get(service, ())), default=0.0)
+        weight = strong[service] * (1 - explained.get(service, 0.0)) * (1 - passed_on)
         verb = "no longer followed by" if one.lost else "now followed by"
         said = f"{one.step} {verb} {one.other} ({one.usual:.0%} -> {one.now:.0%})"
         _add(signs, service, Sign("logs", one.other, said, weight))

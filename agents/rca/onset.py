@@ -13,14 +13,16 @@ EARLIEST_S = 600.0  # an alert waits for its window and its `for`: ten minutes c
 MOVED = 0.7  # strength of a shift that dates the onset: about twice the usual level, well out of the scatter
 VOTES = 5  # of the strongest series, the median counts
 AGREE = 2  # series it takes
+EARLY_AGREE = 3  # series that must all have moved later, before a time is called too early
+EARLY_S = 90.0  # by how much: slow series and minute samples lag behind a true time
 NOW = 3  # samples at the end that say where a series is now
 
 
 def onset(incident: Incident) -> float:
-    """Return the onset: the given time, or an earlier one since when the series that moved most have been away for good.
+    """Return the onset: the given time, or another one since when the series that moved most have been away for good.
 
-    A series counts only if it is away to the end: what came and went before is another incident. Never later than
-    given: alerts come late and not early, and slow series would drag a true time with them.
+    A series counts only if it is away to the end: what came and went before is another incident. It is later than given
+    only where several series moved and each of them clearly later: slow series would drag a true time with them.
     """
     if incident.normal:
         return incident.at
@@ -35,8 +37,10 @@ def onset(incident: Incident) -> float:
     moved.sort(key=lambda pair: -pair[0])
     if len(moved) < AGREE:
         return incident.at
-    since = float(np.median([when for _strength, when in moved[:VOTES]]))
-    return min(since, incident.at)
+    votes = [when for _strength, when in moved[:VOTES]]
+    if len(votes) >= EARLY_AGREE and min(votes) > incident.at + EARLY_S:
+        return min(votes)
+    return min(float(np.median(votes)), incident.at)
 
 
 def _since(one: Series, incident: Incident) -> tuple[float, float] | None:

@@ -16,6 +16,9 @@ NOISE = 3.0  # standard errors of the normal excess that are taken off before a 
 FEW_FAILED = 3.0  # failed spans that may be chance
 SPREAD = 0.1  # a share differs between minutes by more than chance: between-minute variance / p(1-p)
 TELLING = 2.0  # standard deviations below which a lost call is not reported
+MOSTLY = 0.5  # of the healthy spans of a kind: a child that these have is missed where it is not recorded
+LEAST_S = 60.0  # of recorded requests, that are compared with healthy ones
+LATEST_S = 600.0  # an alert waits for its window and its `for`: ten minutes cover common rules
 CUT_S = 2.0  # spans that begin this close to the end may have children that were not recorded
 EDGE_PAIRS = 64  # client spans beside one leaf that are looked at
 
@@ -41,7 +44,9 @@ def own_times(spans: Spans) -> tuple[Floats, Ints]:
     crosses = has & (spans.service[above] != spans.service)
     callee = np.full(parent.size, -1)
     # A service's entry span that calls out is not a client span: without client spans its own work would be the callee's.
-    inner = has & ~crosses
+    # One whose parent was lost is what its kind mostly is.
+    kinds = spans.service * len(spans.operations) + spans.operation
+    inner = (has & ~crosses) | (~has & _mostly(kinds, has, ~crosses))
     led = crosses & inner[above]
     callee[parent[led]] = spans.service[led]
     overlap = np.clip(np.minimum(end, end[above]) - np.maximum(spans.start, spans.start[above]), 0, None)
@@ -49,6 +54,14 @@ def own_times(spans: Spans) -> tuple[Floats, Ints]:
     inside = np.where(crosses, spans.duration, overlap)
     covered = np.bincount(parent[has], weights=inside[has], minlength=parent.size) + _beside(spans, callee, end)
     return np.maximum(spans.duration - covered, 0.0), callee
+
+
+def _mostly(kinds: Ints, among: Bools, what: Bools) -> Bools:
+    """Tell for each row whether *what* holds for most rows *among* those of its kind; False where there is none."""
+    keys, kind = np.unique(kinds, return_inverse=True)
+    every = np.bincount(kind[among], minlength=keys.size)
+    some = np.bincount(kind[among & what], minlength=keys.size)
+    return np.asarray((some > MOSTLY * every)[kind])
 
 
 def _beside(spans: Spans, callee: Ints, end: Floats) -> Floats:
@@ -77,13 +90,17 @@ def slowness(incident: Incident, onset: float) -> Slowness | None:
     if not normal.any() or not broken.any():
         return None
     own, callee = own_times(spans)
+    usable = complete(spans, normal)
     excess = np.zeros(len(spans.services))
     most = np.zeros(len(spans.services))
     telling = np.full(len(spans.services), -1)
     # Network gaps do not depend on the operation: one normal for all calls between two services.
     operation = np.where(callee >= 0, len(spans.operations) + callee, spans.operation)
     for rows in _groups(operation * len(spans.services) + spans.service):
-        amount = _above(own[rows], normal[rows], broken[rows])
+        here = rows[usable[rows]]
+        amount = _above(own[here], normal[here], broken[here])
+        if amount > 0:  # what is not whole is taken to be as slow as what is
+            amount *= float(broken[rows].sum()) / max(float(broken[here].sum()), 1.0)
         if amount <= 0:
             continue
         service, called = int(spans.service[rows[0]]), int(callee[rows[0]])
@@ -91,12 +108,49 @@ def slowness(incident: Incident, onset: float) -> Slowness | None:
             excess[who] += share * amount
             if share * amount > most[who]:
                 most[who], telling[who] = share * amount, spans.operation[rows[0]]
-    total = float(spans.duration[broken & (spans.parent < 0)].sum())
+    lost_parent = _mostly(spans.service * len(spans.operations) + spans.operation, normal, spans.parent >= 0)
+    total = float(spans.duration[broken & (spans.parent < 0) & ~lost_parent].sum())
+    total = max(total, float(excess.max(initial=0.0)))
     return Slowness(excess, telling, total)
 
 
+def complete(spans: Spans, normal: Bools) -> Bools:
+    """Tell which spans show the children that healthy spans of their kind mostly have.
+
+    Sampling, dropped batches and restarting collectors lose spans one by one. The time of a child that was lost looks
+    like its parent's own; such parents are not compared.
+    """
+    kinds = len(spans.operations)
+    keys, kind = np.unique(spans.service * kinds + spans.operation, return_inverse=True)
+    seen = np.maximum(np.bincount(kind[normal], minlength=keys.size), 1)
+    has = np.flatnonzero(spans.parent >= 0)
+    parent = spans.parent[has]
+    # One row for each parent and kind of child, and one (kind keys.size) for any child at all.
+    pairs = np.unique(np.concatenate([parent * (keys.size + 1) + kind[has], parent * (keys.size + 1) + keys.size]))
+    parent, child = pairs // (keys.size + 1), pairs % (keys.size + 1)
+    edges, edge = np.unique(kind[parent] * (keys.size + 1) + child, return_inverse=True)
+    share = np.bincount(edge[normal[parent]], minlength=edges.size) / seen[edges // (keys.size + 1)]
+    usual = share > MOSTLY
+    wanted = np.bincount((edges // (keys.size + 1))[usual], minlength=keys.size)
+    shown = np.bincount(parent[usual[edge]], minlength=spans.parent.size)
+    whole = np.asarray(shown >= wanted[kind])
+    # A leaf's time counts less what client spans beside it wait for: all of its family must be there.
+    child_of = spans.parent >= 0
+    broken_up = np.bincount(spans.parent[child_of & ~whole], minlength=whole.size) > 0
+    family = np.zeros(whole.size, dtype=bool)
+    family[child_of] = (whole & ~broken_up)[spans.parent[child_of]]
+    leaf = np.bincount(spans.parent[child_of], minlength=whole.size) == 0
+    return np.asarray(whole & (family | ~(leaf & _mostly(kind, normal, child_of))))
+
+
 def sides(known: Bools, at: Floats, onset: float, until: float) -> tuple[Bools, Bools]:
-    """Split rows into healthy and broken: what is known to be healthy, else (without any) what came before *onset*."""
+    """Split rows into healthy and broken: what is known to be healthy, else (without any) what came before *onset*.
+
+    Where health is known and hardly anything was recorded since the onset, what came just before it is looked at too:
+    alerts come late, and a few healthy requests among the broken ones only dilute them.
+    """
+    if known.any() and (seen := at[~known & (at <= until)]).size:
+        onset = min(onset, max(float(seen.max()) - LEAST_S, onset - LATEST_S))
     broken = ~known & (at >= onset) & (at <= until)
     return (known if known.any() else at < onset - 1), broken
 

@@ -19,9 +19,11 @@ CONSTANTS: tuple[tuple[ModuleType, str], ...] = (
     (fuse, "HALF_TIME"), (fuse, "HALF_DEVIATION"), (fuse, "HALF_SHIFT"), (fuse, "METRICS"), (fuse, "CALLEE_LATENCY"),
     (fuse, "OWN_LEFT"), (fuse, "LOST_CALLEE"), (metrics, "HISTORY_S"), (metrics, "LAG"), (metrics, "STANDS_OUT"),
     (metrics, "FLOOR_S"), (losses, "MOST_LOST"), (traces, "CALLER_SHARE"), (traces, "NOISE"), (flows, "SPREAD"),
-    (flows, "TELLING"), (impact, "CALLEE_SHARE"), (onset, "MOVED"), (onset, "EARLIEST_S"),
+    (flows, "TELLING"), (impact, "CALLEE_SHARE"), (fuse, "CALLEE_LOGS"), (traces, "LEAST_S"), (traces, "MOSTLY"), (onset, "MOVED"), (onset, "EARLIEST_S"),
 )  # fmt: skip
-AT_MOST_ONE = frozenset({"METRICS", "CALLEE_LATENCY", "OWN_LEFT", "LOST_CALLEE", "CALLER_SHARE", "CALLEE_SHARE"})
+AT_MOST_ONE = frozenset(
+    {"METRICS", "CALLEE_LATENCY", "OWN_LEFT", "LOST_CALLEE", "CALLER_SHARE", "CALLEE_SHARE", "CALLEE_LOGS"}
+)
 FACTORS = (0.5, 2.0)
 SHARPNESSES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 

@@ -92,6 +92,18 @@ def test_a_lost_step_names_its_service() -> None:
     assert found.suspects[0].signs[0].part == "logs"
 
 
+def test_a_caller_that_an_exception_passes_through_comes_after_who_threw_it() -> None:
+    thrown, passed = lines("ERROR no step two"), lines("ERROR no step two")
+    both = Lines(
+        ("thrower", "caller"), np.concatenate([thrown.service, passed.service + 1]), np.concatenate([thrown.at, passed.at]),
+        [*thrown.text, *passed.text], np.concatenate([thrown.flow, passed.flow + 10_000]),
+        np.concatenate([thrown.normal, passed.normal]),
+    )  # fmt: skip
+    found = rank(Incident(at=AT, until=AT + 180, lines=both, calls=frozenset([("caller", "thrower")])))
+    assert [one.service for one in found.suspects] == ["thrower", "caller"]
+    assert found.suspects[0].score > found.suspects[1].score
+
+
 def test_more_load_is_no_deviation() -> None:
     same = lines("INFO Store#11 done")
     assert flows.deviations(Incident(at=AT, until=AT + 180, lines=same), AT) == {}
@@ -170,6 +182,36 @@ def test_a_late_alert_is_dated_by_the_series_that_moved_most() -> None:
 def test_one_series_alone_does_not_move_the_onset() -> None:
     alone = Incident(at=AT, until=AT + 180, series=late("cart", minutes=2).series[:1])
     assert rank(alone).onset == AT
+
+
+def test_a_time_given_too_early_is_moved_only_when_several_series_agree() -> None:
+    several, one = (replace(late(*names, minutes=-3), until=AT + 390) for names in ("abc", "a"))
+    assert rank(several).onset == pytest.approx(AT + 180, abs=61)
+    assert rank(one).onset == AT
+
+
+def test_spans_that_lost_a_child_do_not_pass_its_time_for_their_own() -> None:
+    rows: list[tuple[str, str, int, float, float]] = []
+    for turn in range(40):
+        base, slow = len(rows), 2.0 if turn >= 20 else 0.0
+        start = 1000.0 + turn
+        rows.append(("front", "/", -1, start, 1.0 + slow))
+        if turn % 3:  # every third span of the callee is lost
+            rows.append(("back", "/b", base, start, 0.9 + slow))
+    found = traces.slowness(Incident(1015.0, 1100.0, spans=spans(rows, sum(row[3] < 1020 for row in rows))), 1015.0)
+    assert found is not None
+    excess = dict(zip(["front", "back"], found.excess.tolist(), strict=True))
+    assert excess["front"] == pytest.approx(0.0, abs=1e-6)
+    assert excess["back"] == pytest.approx(26.0)
+
+
+def test_hardly_anything_since_a_late_alert_lets_the_minute_before_be_looked_at() -> None:
+    at = np.arange(0.0, 130.0, 1.0)
+    healthy = at < 60
+    _normal, broken = traces.sides(healthy, at, 125.0, 200.0)
+    assert at[broken].min() == 129.0 - traces.LEAST_S
+    _normal, broken = traces.sides(np.zeros(at.size, dtype=bool), at, 125.0, 200.0)
+    assert at[broken].min() == 125.0  # nobody knows what was healthy: the minute before must say it
 
 
 def test_a_callee_that_is_no_longer_called_accuses_its_caller() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from agents.rca.fuse import rank
+from bot.__main__ import app
 from bot.eval import nezha, nezha_minutes
 from bot.eval.nezha_minutes import minutes
 from bot.eval.nezha_names import service_of
@@ -149,3 +151,23 @@ def test_a_petshop_set_without_a_graph_or_with_a_broken_healthy_period(
     assert case.culprit == "worker"
     assert not case.incident.calls
     assert capsys.readouterr().err.count("left out") == 2
+
+
+@pytest.mark.parametrize("system", ["boutique", "random"])
+def test_a_simulated_day_is_read_and_ranked(tmp_path: Path, system: str) -> None:
+    said = CliRunner().invoke(
+        app, ["eval", "simulate", str(tmp_path / "made"), "--system", system, "--faults", "2", "--seed", "5"]
+    )
+    assert said.exit_code == 0, said.output
+    cases = read(tmp_path / "made")
+    assert len(cases) == 2
+    for case in cases:
+        assert case.incident.lines is not None
+        assert case.incident.spans is not None
+        assert case.incident.lines.normal.any()
+        assert case.incident.spans.normal.any()
+        assert case.culprit in {one.service for one in case.incident.series}
+        assert set(case.incident.spans.services) <= {one.service for one in case.incident.series}
+    again = CliRunner().invoke(app, ["eval", "simulate", str(tmp_path / "made")])
+    assert again.exit_code == 2
+    assert "not empty" in again.output
