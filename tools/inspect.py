@@ -63,16 +63,17 @@ def inspect(objects: Objects) -> list[Condition]:
     found: list[Condition] = []
     for called, module in plugins(analyzers).items():
         try:
-            found += module.analyze(objects)
-        except (AttributeError, TypeError, ValueError, KeyError) as exc:
-            raise NotObjects(
-                f"an object is not shaped as the Kubernetes API's ({called}: {exc}); give it what kubectl prints"
-            ) from exc
+            found += module.analyze(objects)  # what it yields before it raises is kept
+        except (AttributeError, TypeError, ValueError, KeyError, OverflowError) as exc:
+            found.append(Condition("Input", "", called, "not_judged", f"an object is not shaped as the Kubernetes API's: {exc}",
+                                   "give it what kubectl prints; the other objects were judged"))  # fmt: skip
     return sorted(dict.fromkeys(found), key=lambda c: (_SEVERITY[c.severity], c.namespace, c.kind, c.name, c.condition))
 
 
-def read(texts: Sequence[tuple[str, str]], now: datetime | None = None) -> Objects:
+def read(texts: Sequence[tuple[str, str]], now: datetime | None = None, today: datetime | None = None) -> Objects:
     """Return the objects of *texts*, (name, content) each; *now* None takes the newest time that they tell.
+
+    *today* is a clock's time for what tells no time but its own end (a certificate in a Secret).
 
     Raises NotObjects with one sentence when a text is no YAML or JSON, or holds no Kubernetes objects.
     """
@@ -87,7 +88,7 @@ def read(texts: Sequence[tuple[str, str]], now: datetime | None = None) -> Objec
         if (len(items), len(lists)) == before:
             raise NotObjects(f"{source}: holds no Kubernetes objects; give it what `kubectl get ... -o yaml` prints")
     at = now or newest(items) or datetime.now(UTC)
-    return Objects(tuple(items), at, clock=now is not None, lists=frozenset(lists))
+    return Objects(tuple(items), at, clock=now is not None, lists=frozenset(lists), today=now or today)
 
 
 def _documents(source: str, text: str) -> Iterator[Any]:

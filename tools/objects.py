@@ -5,7 +5,7 @@ Objects are the API's own JSON. A set may be partial: ``listed`` says whether it
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -158,6 +158,7 @@ def event_target(event: Obj) -> Obj:
 class Objects:
     """Objects at the time *now*; *clock* says that *now* is a clock's or a caller's and not read from the objects.
 
+    *today*: a clock's time where *now* is the objects' own: what a stored certificate's end is compared with.
     *lists*: kinds known to be complete although they may be empty, as (kind, namespace), "" for all namespaces.
     """
 
@@ -165,7 +166,7 @@ class Objects:
     now: datetime
     clock: bool = False
     lists: frozenset[tuple[str, str]] = frozenset()
-    whole: bool = field(default=False)
+    today: datetime | None = None
 
     @cached_property
     def _by_kind(self) -> dict[str, list[Obj]]:

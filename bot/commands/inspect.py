@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")  # an 
 def files(paths: Sequence[Path], now: str, *, notes: bool, as_json: bool) -> int:
     """Inspect the objects in *paths* ("-" is standard input); return the exit code: 1 when something is wrong."""
     texts = [_text(path) for path in paths]
-    return _tell(read(texts, _now(now)), notes=notes, as_json=as_json)
+    return _tell(read(texts, _now(now), datetime.now(UTC)), notes=notes, as_json=as_json)
 
 
 def live(
@@ -68,12 +68,16 @@ def _text(path: Path) -> tuple[str, str]:
 
 
 def _tell(objects: Objects, *, notes: bool, as_json: bool) -> int:
-    found = [each for each in inspect(objects) if notes or each.severity != "note"]
+    everything = inspect(objects)
+    found = [each for each in everything if notes or each.severity != "note"]
+    aside = [each for each in everything if each.severity == "note"]
     if as_json:
-        typer.echo(json.dumps({"now": objects.now.isoformat(), "objects": len(objects.items), "findings": [_record(c) for c in found]},
+        typer.echo(json.dumps({"now": objects.now.isoformat(), "objects": len(objects.items), "findings": [_record(c) for c in found],
+                               "notes": [_record(c) for c in aside]},
                               ensure_ascii=False, indent=2))  # fmt: skip
     elif not found:
-        typer.echo(f"nothing found ({len(objects.items)} objects)")
+        hint = f"; notes: {len(aside)}, shown by --notes" if aside else ""
+        typer.echo(f"nothing found ({len(objects.items)} objects{hint})")
     else:
         for each in found:
             typer.echo(_line(each))

@@ -88,7 +88,5 @@ def _wildcards(role: Obj) -> Iterator[Condition]:
     for rule in dicts(role.get("rules")):
         stars = [field for field in ("verbs", "resources", "apiGroups") if "*" in (rule.get(field) or [])]
         if "verbs" in stars or "resources" in stars:
-            yield found(
-                role, "rbac_wildcard", f"a rule allows * for {' and '.join(stars)}", "name what is needed", "note"
-            )
+            yield found(role, "rbac_wildcard", f"a rule allows * for {' and '.join(stars)}", "name what is needed")
             return

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tools.objects import Condition, Obj, Objects, condition, found, name, namespace, said, spec, status
@@ -23,7 +24,9 @@ def analyze(objects: Objects) -> Iterator[Condition]:
         yield from _certificate(cert, objects)
     for secret in objects.all("Secret"):
         if secret.get("type") == "kubernetes.io/tls" and (namespace(secret), name(secret)) not in told:
-            yield from _secret(secret, objects)
+            yield from _secret(
+                secret, objects if objects.today is None else replace(objects, now=max(objects.now, objects.today))
+            )
 
 
 def _certificate(cert: Obj, objects: Objects) -> Iterator[Condition]:

@@ -27,13 +27,31 @@ _ONCE = {"FailedCreate", "ProvisioningFailed", "BackoffLimitExceeded", "Evicted"
          "InvalidImageName"}  # fmt: skip
 
 
+# What comes after trouble only when it is over; the newest event is read first
+_HEALED = {
+    "Started",
+    "SuccessfulCreate",
+    "ProvisioningSucceeded",
+    "NodeReady",
+    "Completed",
+    "SuccessfulMountVolume",
+    "SuccessfulRescale",
+    "Scheduled",
+    "Pulled",
+}
+_COMES_AGAIN = {"crash_loop", "probe_failing", "oom_killed"}  # between two of these a container starts
+
+
 def analyze(objects: Objects) -> Iterator[Condition]:
     """Return what recent warnings say, one condition for each object and condition."""
     told: set[tuple[str, str, str, str]] = set()
     events = sorted(objects.all("Event"), key=lambda e: at.timestamp() if (at := event_time(e)) else 0.0, reverse=True)
+    healed: set[tuple[str, str, str]] = set()
     for event in events:
         target = event_target(event)
         kind, place, called = (str(target.get(key) or "") for key in ("kind", "namespace", "name"))
+        if event.get("reason") in _HEALED:
+            healed.add((kind, place, called))
         named = _named(event)
         key = (kind, place, called, named[0] if named else "")
         if (
@@ -42,6 +60,7 @@ def analyze(objects: Objects) -> Iterator[Condition]:
             or key in told
             or objects.get(kind, place, called) is not None
             or objects.listed(kind, place)
+            or ((kind, place, called) in healed and named[0] not in _COMES_AGAIN)
         ):
             continue
         told.add(key)

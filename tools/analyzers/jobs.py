@@ -40,6 +40,8 @@ def analyze(objects: Objects) -> Iterator[Condition]:
 def _job(job: Obj, objects: Objects) -> Iterator[Condition]:
     failed = condition(job, "Failed")
     if failed.get("status") == "True" or condition(job, "FailureTarget").get("status") == "True":
+        if made_good(job, objects):
+            return
         why = said(failed or condition(job, "FailureTarget"), "failed")
         yield found(job, "job_failed", f"{why} ({number(status(job).get('failed'))} failed pods)",
                     "read the log of its last pod; mend it and run the Job again", "critical",
@@ -53,7 +55,6 @@ def _job(job: Obj, objects: Objects) -> Iterator[Condition]:
             "job_suspended",
             "suspend is true: it starts no pods",
             "set spec.suspend to false when it should run",
-            "note",
         )
     for event in objects.events(job)[-1:]:
         if event.get("reason") in {"FailedCreate", "BackoffLimitExceeded", "DeadlineExceeded"}:
@@ -70,7 +71,23 @@ def _job(job: Obj, objects: Objects) -> Iterator[Condition]:
 
 
 def _queued(job: Obj) -> bool:
-    return "kueue.x-k8s.io/queue-name" in (meta(job).get("labels") or {})
+    """Whether a queue holds the Job back until there is room; that is its work."""
+    return bool(spec(job).get("managedBy")) or "kueue.x-k8s.io/queue-name" in (meta(job).get("labels") or {})
+
+
+def made_good(job: Obj, objects: Objects) -> bool:
+    """Whether a later run of the same CronJob succeeded: the failed one is then only kept for its log."""
+    crons = {ref.get("name") for ref in dicts(meta(job).get("ownerReferences")) if ref.get("kind") == "CronJob"}
+    began = moment(meta(job).get("creationTimestamp"))
+    if not crons or began is None:
+        return False
+    return any(
+        (at := moment(meta(other).get("creationTimestamp"))) is not None
+        and at > began
+        and condition(other, "Complete").get("status") == "True"
+        and any(ref.get("kind") == "CronJob" and ref.get("name") in crons for ref in dicts(meta(other).get("ownerReferences")))
+        for other in objects.in_namespace("Job", namespace(job))
+    )  # fmt: skip
 
 
 def _cron_job(cron: Obj, objects: Objects) -> Iterator[Condition]:

@@ -48,10 +48,12 @@ def _service(service: Obj, objects: Objects) -> Iterator[Condition]:
         return
     if objects.younger(service, START_S) or _asleep(selector, place, objects):
         return
+    if ready is None and not pods and _behind(selector, place, objects):
+        return  # its workload is among the objects and its pods are not: the workload tells
     if spec(service).get("publishNotReadyAddresses") and pods:
         return
     unready = [
-        pod for pod in pods if condition(pod, "Ready").get("status") == "False"
+        pod for pod in pods if condition(pod, "Ready").get("status") == "False" or status(pod).get("phase") == "Pending"
     ]  # a manifest's pod has no status
     if waiting or (unready and not all(objects.younger(pod, START_S) for pod in unready)):
         yield found(service, "endpoints_not_ready", f"no ready endpoint: {waiting or len(pods)} behind selector {shown} not ready",
@@ -83,9 +85,14 @@ def _addresses(service: Obj, objects: Objects) -> tuple[int | None, int]:
 
 def _asleep(selector: Obj, place: str, objects: Objects) -> bool:
     """Whether the workload behind a Service is scaled to zero: its emptiness is then what somebody wanted."""
-    behind = [obj for kind in ("Deployment", "StatefulSet") for obj in objects.in_namespace(kind, place)
-              if matches({"matchLabels": selector}, meta(spec(obj).get("template") or {}).get("labels"))]  # fmt: skip
+    behind = [obj for obj in _behind(selector, place, objects) if obj.get("kind") != "DaemonSet"]
     return bool(behind) and all(number(spec(obj).get("replicas", 1), 1) == 0 for obj in behind)
+
+
+def _behind(selector: Obj, place: str, objects: Objects) -> list[Obj]:
+    """Return the workloads whose pods a Service selects."""
+    return [obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in objects.in_namespace(kind, place)
+            if matches({"matchLabels": selector}, meta(spec(obj).get("template") or {}).get("labels"))]  # fmt: skip
 
 
 def _endpoints_alone(endpoints: Obj, objects: Objects) -> Iterator[Condition]:
@@ -112,7 +119,10 @@ def _ingress(ingress: Obj, objects: Objects) -> Iterator[Condition]:
     elif spec(ingress).get("ingressClassName") and objects.missing("IngressClass", "", called):
         yield found(ingress, "unknown_ingress_class", f"ingress class {called} does not exist",
                     f"install its controller or use one of: {', '.join(sorted(map(name, classes))) or 'none is there'}", "critical")  # fmt: skip
-    backends = [(spec(ingress).get("defaultBackend") or {}).get("service") or {}]
+    backends = [
+        (spec(ingress).get("defaultBackend") or {}).get("service")
+        or {"name": (spec(ingress).get("backend") or {}).get("serviceName")}
+    ]
     backends += [(path.get("backend") or {}).get("service") or {"name": (path.get("backend") or {}).get("serviceName")}
                  for rule in dicts(spec(ingress).get("rules")) for path in dicts((rule.get("http") or {}).get("paths"))]  # fmt: skip
     for wanted in dict.fromkeys((str(b.get("name") or ""), str(_port(b))) for b in backends):
@@ -155,7 +165,7 @@ def _policy(policy: Obj, objects: Objects) -> Iterator[Condition]:
                     "correct the selector or delete the policy", "warning")  # fmt: skip
         return
     for way in ("ingress", "egress"):
-        if any(rule == {} for rule in (inner.get(way) or [])):
+        if any(not any(rule.values()) for rule in dicts(inner.get(way))):
             yield found(policy, "policy_allows_all", f"a rule allows all {way}"
                         + (" for every pod of the namespace" if not selector else ""),
                         "narrow the rule if that is not meant", "warning" if not selector else "note")  # fmt: skip

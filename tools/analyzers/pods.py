@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
+from tools.analyzers.jobs import made_good
 from tools.objects import (
     Condition,
     Obj,
     Objects,
+    Severity,
     condition,
     dicts,
     event_count,
@@ -105,7 +108,7 @@ def _job_goes_on(pod: Obj, objects: Objects) -> bool:
     called = str(owners[0].get("name", ""))
     job = objects.get("Job", namespace(pod), called)
     if job is not None:
-        return condition(job, "Failed").get("status") != "True"
+        return condition(job, "Failed").get("status") != "True" or made_good(job, objects)
     siblings = [other for other in objects.in_namespace("Pod", namespace(pod)) if called in
                 {str(ref.get("name")) for ref in dicts(meta(other).get("ownerReferences"))}]  # fmt: skip
     return any(status(other).get("phase") in {"Succeeded", "Running", "Pending"} for other in siblings)
@@ -116,6 +119,9 @@ def _living(pod: Obj, objects: Objects) -> Iterator[Condition]:
     if scheduled.get("status") == "False":
         yield from _unscheduled(pod, scheduled, objects)
         return
+    if not scheduled and status(pod).get("phase") == "Pending" and not spec(pod).get("nodeName"):
+        told = [e for e in objects.events(pod) if e.get("reason") == "FailedScheduling"][-1:]
+        yield from (_no_node(pod, "FailedScheduling", event_message(e), event_time(e)) for e in told)
     conditions = [each for container in _statuses(pod) for each in _container(pod, container, objects)]
     yield from conditions
     if conditions:
@@ -137,12 +143,16 @@ def _unscheduled(pod: Obj, scheduled: Obj, objects: Objects) -> Iterator[Conditi
         return
     if objects.younger(pod, SCHEDULING_S):
         return
+    reason = str(scheduled.get("reason") or "Unschedulable")
+    yield _no_node(pod, reason, message, moment(scheduled.get("lastTransitionTime")))
+
+
+def _no_node(pod: Obj, reason: str, message: str, at: datetime | None) -> Condition:
     cause, remedy = next(
         ((cause, remedy) for cause, pattern, remedy in _CAUSES if pattern.search(message)),
         ("unknown", "read the scheduler's message; `kubectl describe pod` shows its events"),
     )
-    yield found(pod, "unschedulable", f"{scheduled.get('reason') or 'Unschedulable'} ({cause}): {message}", remedy, "critical",
-                moment(scheduled.get("lastTransitionTime")))  # fmt: skip
+    return found(pod, "unschedulable", f"{reason} ({cause}): {message}", remedy, "critical", at)
 
 
 def _statuses(pod: Obj) -> list[Obj]:
@@ -158,7 +168,7 @@ def _container(pod: Obj, container: Obj, objects: Objects) -> Iterator[Condition
         told = _event_text(pod, objects, {"Failed"}, "pull") or message
         yield found(pod, "image_pull", f"{reason}: {which} cannot get image {container.get('image', '?')}: {told}",
                     "check the image's name and tag, that the registry answers, and the pull secret", "critical")  # fmt: skip
-    elif reason in _START:
+    elif reason in _START or reason.endswith("Error"):
         yield found(pod, "config_error", f"{reason}: {which}: {message or 'no message'}",
                     "mend what the message names (a ConfigMap, Secret, key, command, mount or hook)", "critical")  # fmt: skip
     elif reason == "CrashLoopBackOff":
@@ -220,17 +230,31 @@ def _exit(pod: Obj, container: Obj, end: Obj) -> Condition:
 def _ended(pod: Obj, container: Obj, state: Obj, last: Obj, objects: Objects) -> Iterator[Condition]:
     now_ended, before = state.get("terminated") or {}, last.get("terminated") or {}
     restarts = number(container.get("restartCount"))
-    if now_ended and number(now_ended.get("exitCode")) != 0:
-        yield _exit(pod, container, now_ended)
+    if now_ended:
+        if number(now_ended.get("exitCode")) != 0:
+            yield _exit(pod, container, now_ended)
     elif before and objects.recent(before.get("finishedAt"), RECENT_S) and number(before.get("exitCode")) != 0:
         if before.get("reason") == "OOMKilled":
             limit = _limit(pod, container)
             yield found(pod, "oom_killed", f"container {container.get('name', '?')}: {_end_text(before)}, {restarts} restarts"
-                        + (f", memory limit {limit}" if limit else ""), _remedy(before), "warning",
-                        moment(before.get("finishedAt")))  # fmt: skip
+                        + (f", memory limit {limit}" if limit else ""), _remedy(before),
+                        "note" if container.get("ready") and restarts < UNHEALTHY else "warning", moment(before.get("finishedAt")))  # fmt: skip
         elif restarts > UNHEALTHY and objects.recent(before.get("finishedAt"), 600):
             yield found(pod, "crash_loop", f"container {container.get('name', '?')} restarted {restarts} times; last end: "
-                        f"{_end_text(before)}", _remedy(before), "warning", moment(before.get("finishedAt")))  # fmt: skip
+                        f"{_end_text(before)}", _remedy(before), _again(pod, container, state, objects),
+                        moment(before.get("finishedAt")))  # fmt: skip
+
+
+def _again(pod: Obj, container: Obj, state: Obj, objects: Objects) -> Severity:
+    """Judge a container that runs after many restarts: one that is ready has recovered, unless the restart was minutes ago by a clock.
+
+    Without a clock the restart itself may be the newest thing that the file tells, however long ago it was.
+    """
+    if not container.get("ready") or objects.clock:
+        return "warning"
+    began = moment((state.get("running") or {}).get("startedAt"))
+    backed_off = [at for e in objects.events(pod) if e.get("reason") == "BackOff" and (at := event_time(e))]
+    return "warning" if began is not None and any(at >= began for at in backed_off) else "note"
 
 
 def _waits(pod: Obj, objects: Objects) -> Iterator[Condition]:
@@ -251,7 +275,7 @@ def _waits(pod: Obj, objects: Objects) -> Iterator[Condition]:
 
 def _unready(pod: Obj, objects: Objects) -> Iterator[Condition]:
     ready = condition(pod, "Ready")
-    if ready.get("status") != "False" or ready.get("reason") == "PodCompleted":
+    if ready.get("status") != "False" or ready.get("reason") == "PodCompleted" or _only_done(pod):
         return
     unhealthy = [e for e in objects.events(pod) if e.get("reason") == "Unhealthy"]
     ago = objects.since(ready.get("lastTransitionTime"))
@@ -269,6 +293,13 @@ def _unready(pod: Obj, objects: Objects) -> Iterator[Condition]:
         why = f"; readiness gates closed: {', '.join(gates)}" if gates else ""
         yield found(pod, "not_ready", f"running but not ready for {int(ago.total_seconds())} s: {_reason(ready)}{why}",
                     "look at its readiness probe and log", "warning", moment(ready.get("lastTransitionTime")))  # fmt: skip
+
+
+def _only_done(pod: Obj) -> bool:
+    """Whether all containers that are not ready ended well, as the first of several in a Job's pod does."""
+    waiting = [c for c in dicts(status(pod).get("containerStatuses")) if not c.get("ready")]
+    ends = [(c.get("state") or {}).get("terminated") for c in waiting]
+    return bool(ends) and all(isinstance(end, dict) and number(end.get("exitCode"), 1) == 0 for end in ends)
 
 
 def _reason(cond: Obj) -> str:

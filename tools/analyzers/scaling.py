@@ -1,5 +1,6 @@
 """HorizontalPodAutoscalers that cannot scale or are at their end, PodDisruptionBudgets that allow no eviction."""
 
+import json
 from collections.abc import Iterator
 
 from tools.objects import (
@@ -9,6 +10,7 @@ from tools.objects import (
     condition,
     dicts,
     found,
+    meta,
     name,
     namespace,
     number,
@@ -20,6 +22,7 @@ from tools.objects import (
 from tools.prometheus import moment
 
 TARGETS = {"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController"}
+V1_CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _FRESH_S = 60  # the first metrics take about this long
 _METRICS = ("FailedGet", "InvalidMetric", "FailedCompute", "FailedFetch")
 
@@ -58,11 +61,12 @@ def _hpa(hpa: Obj, objects: Objects) -> Iterator[Condition]:
 def _requests(hpa: Obj, target: Obj) -> Iterator[Condition]:
     """Return the containers without the requests that a utilisation target is a share of."""
     wanted = {str((m.get("resource") or {}).get("name")) for m in dicts(spec(hpa).get("metrics")) if m.get("type") == "Resource"
-              and (((m.get("resource") or {}).get("target") or {}).get("type") or "Utilization") == "Utilization"}  # fmt: skip
+              and (((m.get("resource") or {}).get("target") or {}).get("type") or "Utilization") == "Utilization"
+              and "targetAverageValue" not in (m.get("resource") or {})}  # fmt: skip
     wanted |= {"cpu"} if spec(hpa).get("targetCPUUtilizationPercentage") is not None else set()
     bare = [f"{c.get('name')} ({resource})" for c in dicts(pod_spec(target).get("containers")) for resource in sorted(wanted)
             if resource not in {**((c.get("resources") or {}).get("limits") or {}), **((c.get("resources") or {}).get("requests") or {})}]  # fmt: skip
-    if bare and status(hpa) and condition(hpa, "ScalingActive").get("status") == "True":
+    if bare and status(hpa) and _condition(hpa, "ScalingActive").get("status") == "True":
         return  # it works: a LimitRange gives the requests
     if bare:
         yield found(hpa, "no_requests", f"containers without the resource requests it measures by: {', '.join(bare)}",
@@ -70,7 +74,7 @@ def _requests(hpa: Obj, target: Obj) -> Iterator[Condition]:
 
 
 def _conditions(hpa: Obj, objects: Objects) -> Iterator[Condition]:
-    active, able, limited = (condition(hpa, kind) for kind in ("ScalingActive", "AbleToScale", "ScalingLimited"))
+    active, able, limited = (_condition(hpa, kind) for kind in ("ScalingActive", "AbleToScale", "ScalingLimited"))
     at = moment(active.get("lastTransitionTime"))
     if (
         active.get("status") == "False"
@@ -94,6 +98,16 @@ def _conditions(hpa: Obj, objects: Objects) -> Iterator[Condition]:
     if wants_more or (full and number(status(hpa).get("desiredReplicas")) >= most and not limited):
         yield found(hpa, "hpa_at_maximum", f"at its maximum of {most} replicas" + (f": {said(limited)}" if wants_more else ""),
                     "raise maxReplicas, or find what makes the load", "warning", moment(limited.get("lastTransitionTime")))  # fmt: skip
+
+
+def _condition(hpa: Obj, kind: str) -> Obj:
+    """Return a condition; autoscaling/v1 has no field for them and keeps them as JSON in an annotation."""
+    kept = (meta(hpa).get("annotations") or {}).get(V1_CONDITIONS)
+    try:
+        told = dicts(json.loads(str(kept))) if kept else []
+    except ValueError:
+        told = []
+    return condition(hpa, kind) or next((each for each in told if each.get("type") == kind), {})
 
 
 def _budget(budget: Obj, objects: Objects) -> Iterator[Condition]:

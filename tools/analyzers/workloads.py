@@ -24,6 +24,7 @@ from tools.objects import (
 from tools.prometheus import moment
 
 FRESH_S = 60
+START_S = 300  # a new Deployment's images and start may take this long
 DEADLINE_S = 600  # Kubernetes' default progressDeadlineSeconds
 _MOVING = {"ReplicaSetUpdated", "NewReplicaSetCreated", "FoundNewReplicaSet", "DeploymentResumed"}
 
@@ -103,6 +104,8 @@ def _on_its_way(obj: Obj, wanted: int, objects: Objects) -> bool:
         return True
     if objects.younger(obj, FRESH_S):
         return True
+    if _went_down(obj, objects):
+        return False
     moved = progressing.get("lastUpdateTime") or progressing.get("lastTransitionTime")
     deadline = number(spec(obj).get("progressDeadlineSeconds"), DEADLINE_S)
     moving = progressing.get("reason") in _MOVING or number(state.get("updatedReplicas")) < wanted
@@ -111,6 +114,19 @@ def _on_its_way(obj: Obj, wanted: int, objects: Objects) -> bool:
     changed = condition(obj, "Available")
     ago = objects.since(changed.get("lastTransitionTime"))
     return changed.get("status") == "False" and ago is not None and ago.total_seconds() < FRESH_S / 2
+
+
+def _went_down(obj: Obj, objects: Objects) -> bool:
+    """Whether an older Deployment is not Available: a good rolling update keeps it so, and only Recreate may break it for a moment."""
+    if (
+        condition(obj, "Available").get("status") != "False"
+        or (spec(obj).get("strategy") or {}).get("type") == "Recreate"
+    ):
+        return False
+    old = objects.since(meta(obj).get("creationTimestamp"))
+    down = objects.since(condition(obj, "Available").get("lastTransitionTime"))
+    grace = down is not None and down.total_seconds() < FRESH_S / 2
+    return old is not None and old.total_seconds() > START_S and not grace
 
 
 def _creation_remedy(text: str) -> str:
@@ -161,7 +177,7 @@ def _daemon_set(obj: Obj, objects: Objects) -> Iterator[Condition]:
     wanted, ready = number(state.get("desiredNumberScheduled")), number(state.get("numberReady"))
     updated = number(state.get("updatedNumberScheduled"), wanted)
     rolling = updated < wanted or number(state.get("observedGeneration")) < number(meta(obj).get("generation"))
-    one_at_a_time = rolling and wanted - ready <= 1
+    one_at_a_time = rolling and wanted - ready <= max(1, _at_once(obj, wanted))
     if ready < wanted and not one_at_a_time and not objects.younger(obj, FRESH_S):
         yield found(obj, "daemonset_not_ready", f"{ready} of {wanted} scheduled pods are ready",
                     "look at its pods that are not ready, and at their nodes", "critical" if ready == 0 else "warning")  # fmt: skip
@@ -169,6 +185,12 @@ def _daemon_set(obj: Obj, objects: Objects) -> Iterator[Condition]:
         if objects.missing("Secret", namespace(obj), str(ref.get("name") or "")):
             yield found(obj, "pull_secret_missing", f"image pull secret {ref['name']} does not exist",
                         "create the Secret (kubernetes.io/dockerconfigjson) or correct its name")  # fmt: skip
+
+
+def _at_once(obj: Obj, wanted: int) -> int:
+    """Return how many pods of a DaemonSet its rolling update may take at once (a number or a share)."""
+    most = str(((spec(obj).get("updateStrategy") or {}).get("rollingUpdate") or {}).get("maxUnavailable") or 1)
+    return wanted * number(most[:-1]) // 100 if most.endswith("%") else number(most, 1)
 
 
 def _stateful_set(obj: Obj, objects: Objects) -> Iterator[Condition]:
@@ -185,7 +207,9 @@ def _stateful_set(obj: Obj, objects: Objects) -> Iterator[Condition]:
     ready = number(state.get("readyReplicas"))
     rolling = state.get("updateRevision") not in {None, state.get("currentRevision")} or number(
         state.get("observedGeneration")) < number(meta(obj).get("generation"))  # fmt: skip
-    if not state or ready >= wanted or objects.younger(obj, FRESH_S) or (rolling and wanted - ready <= 1 and ready):
+    stopped = any(_of(pod, obj) and _stopped(pod, objects) for pod in objects.in_namespace("Pod", place))
+    moving = rolling and wanted - ready <= 1 and ready and not stopped
+    if not state or ready >= wanted or objects.younger(obj, FRESH_S) or moving:
         return
     bad = [name(pod) for pod in objects.in_namespace("Pod", place) if _of(pod, obj) and not _is_ready(pod)]
     young = [pod for pod in objects.in_namespace("Pod", place) if _of(pod, obj) and objects.younger(pod, FRESH_S)]
@@ -194,6 +218,18 @@ def _stateful_set(obj: Obj, objects: Objects) -> Iterator[Condition]:
     told = f"; not ready: {', '.join(sorted(bad)[:3])}" if bad else ""
     yield found(obj, "replicas_short", f"{ready} of {wanted} replicas ready{told}",
                 "look at its first pod that does not run: the next ones wait for it", "critical" if ready == 0 else "warning")  # fmt: skip
+
+
+def _stopped(pod: Obj, objects: Objects) -> bool:
+    """Whether a pod neither runs nor has just been made."""
+    waits = {
+        str(((c.get("state") or {}).get("waiting") or {}).get("reason") or "")
+        for c in dicts(status(pod).get("containerStatuses"))
+    }
+    broken = status(pod).get("phase") == "Failed" or any(
+        w.endswith(("BackOff", "Error")) or w.startswith("Err") for w in waits
+    )
+    return broken and "deletionTimestamp" not in meta(pod) and not objects.younger(pod, FRESH_S)
 
 
 def _of(pod: Obj, owner: Obj) -> bool:

@@ -1,6 +1,7 @@
 """`tocsin inspect`: files as kubectl prints them, exit codes, and inputs that are no Kubernetes objects."""
 
 import json
+from datetime import timedelta
 
 import pytest
 import yaml
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from bot.__main__ import app
-from tests.unit.analyzers.samples import cond, ended, event, obj, pod, waiting, workload
+from tests.unit.analyzers.samples import NOW, cond, ended, event, obj, pod, waiting, workload
+from tests.unit.analyzers.test_policies import tls
 from tools.inspect import NotObjects, inspect, read
 
 CRASH = pod(ready=False, state=waiting("CrashLoopBackOff"), last=ended("OOMKilled", 137), restarts=6)
@@ -65,10 +67,44 @@ def test_healthy_objects_are_nothing_found(tmp_path):
 
 
 def test_notes_are_no_problems():
-    role = yaml.safe_dump(obj("ClusterRole", "mine", ns="", rules=[{"verbs": ["*"], "resources": ["*"]}]))
-    assert run("-f", "-", stdin=role).stdout.startswith("nothing found")
-    told = run("-f", "-", "--notes", stdin=role)
-    assert (told.exit_code, told.stdout.split()[1]) == (0, "rbac_wildcard")
+    cron = yaml.safe_dump(obj("CronJob", "load", spec={"schedule": "@daily", "suspend": True}))
+    quiet = run("-f", "-", stdin=cron)
+    assert (quiet.exit_code, quiet.stdout) == (0, "nothing found (1 objects; notes: 1, shown by --notes)\n")
+    told = run("-f", "-", "--notes", stdin=cron)
+    assert (told.exit_code, told.stdout.split()[1]) == (0, "cronjob_suspended")
+    kept = json.loads(run("-f", "-", "--json", stdin=cron).stdout)
+    assert (kept["findings"], [each["condition"] for each in kept["notes"]]) == ([], ["cronjob_suspended"])
+
+
+def test_one_object_of_a_wrong_shape_does_not_hide_the_others():
+    wrong = obj("Service", "bad", spec={"selector": {"a": "b"}, "ports": 3}) | {
+        "metadata": {"name": "bad", "labels": 3}
+    }
+    found = inspect(
+        read(
+            [
+                (
+                    "x",
+                    json.dumps(
+                        [
+                            CRASH,
+                            {"kind": "HorizontalPodAutoscaler", "apiVersion": "v1", "spec": {"scaleTargetRef": 3}},
+                            wrong,
+                        ]
+                    ),
+                )
+            ]
+        )
+    )
+    assert {each.condition for each in found} == {"oom_killed", "not_judged", "no_endpoints"}
+
+
+def test_a_stored_certificate_is_compared_with_the_clock_and_not_with_the_time_it_was_stored():
+    stored = json.dumps(
+        tls(-1) | {"metadata": {"name": "web", "namespace": "shop", "creationTimestamp": "2026-09-01T00:00:00Z"}}
+    )
+    assert [each.condition for each in inspect(read([("x", stored)], today=NOW))] == ["certificate_expired"]
+    assert inspect(read([("x", stored)], today=NOW - timedelta(days=60))) == []
 
 
 def test_a_file_is_judged_at_its_own_time_unless_told_otherwise():

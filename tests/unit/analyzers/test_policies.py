@@ -1,6 +1,7 @@
 """Autoscalers, budgets, quotas, webhooks, configuration, access and certificates: each condition, and a healthy look-alike."""
 
 import base64
+import json
 from datetime import timedelta
 
 import pytest
@@ -140,6 +141,10 @@ SICK = {
     "account": ({"service_account_missing"}, [user(serviceAccountName="cart"), obj("ServiceAccount", "default")]),
     "forbidden": ({"forbidden"}, [pod(), event("Pod", "cart-1", "Failed", FORBIDDEN)]),
     "role": ({"role_missing"}, [obj("RoleBinding", "rb", roleRef={"kind": "Role", "name": "gone"}), obj("Role", "other", rules=[])]),
+    "wildcards": ({"rbac_wildcard"}, [obj("ClusterRole", "mine", ns="", rules=WIDE)]),
+    "hpa of autoscaling/v1": ({"metric_unavailable"}, [obj("HorizontalPodAutoscaler", "cart", meta={"annotations": {
+        "autoscaling.alpha.kubernetes.io/conditions": json.dumps([cond("ScalingActive", "False", "FailedGetResourceMetric", "no metrics")])}},
+        spec={"scaleTargetRef": {"kind": "Deployment", "name": "cart"}, "maxReplicas": 5})]),
     "expired": ({"certificate_expired"}, [tls(-1)]),
     "expiring": ({"certificate_expiring"}, [tls(5)]),
     "expired, cert-manager": ({"certificate_expired"}, [cert(-1, cond("Ready", "False", "Expired"))]),
@@ -175,6 +180,10 @@ WELL = {
     "issuing": [obj("Certificate", "new", age=30, spec={"secretName": "n"}, status={"conditions": [cond("Ready", "False", "DoesNotExist", at=30),
                 cond("Issuing", "True", at=30)]})],
     "a token": [secret("t", "kubernetes.io/service-account-token")],
+    "events of what came up in the end": [event("Pod", "x", "FailedScheduling", "0/3 nodes are available", at=90),
+        event("Pod", "x", "Started", "Started container app", type_="Normal", at=40)],
+    "hpa of v2beta1": [obj("HorizontalPodAutoscaler", "cart", spec={"scaleTargetRef": {"kind": "Deployment", "name": "cart"}, "maxReplicas": 5,
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "targetAverageValue": "500m"}}]}), workload()],
     "normal events": [event("Pod", "x", "Scheduled", "Successfully assigned", type_="Normal"), event("Pod", "x", "Unhealthy", "probe", count=1)],
     "events of what is gone": [pod(), event("Pod", "cart-0", "BackOff", "Back-off restarting failed container")],
     "old events": [event("Pod", "x", "FailedScheduling", "0/3 nodes", at=9000), event("Node", "n1", "Starting", "up", ns="", at=1, type_="Normal")],
@@ -193,7 +202,6 @@ def test_what_is_healthy_is_no_finding(items):
 
 def test_what_is_only_worth_knowing_is_a_note():
     assert notes(user(), config(), secret()) == {"configmap_unused", "secret_unused"}
-    assert notes(obj("ClusterRole", "mine", ns="", rules=WIDE)) == {"rbac_wildcard"}
 
 
 def test_a_webhook_that_is_skipped_is_told_so():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.analyzers.samples import cond, event, notes, obj, pod, problems, service, workload
+from tests.unit.analyzers.samples import cond, ended, event, notes, obj, pod, problems, service, waiting, workload
 
 STUCK = cond("Progressing", "False", "ProgressDeadlineExceeded", "has timed out progressing")
 ROLLING = cond("Progressing", "True", "ReplicaSetUpdated", "is progressing", at=60)
@@ -47,6 +47,10 @@ SICK = {
         owner=("StatefulSet", "cart"), conditions=[cond("PodScheduled", "False", "Unschedulable", "0/1 nodes")])]),
     "job failed": ({"job_failed"}, [job("load-1", FAILED, failed=7)]),
     "job over its limit": ({"job_failed"}, [job("load-1", failed=7)]),
+    "job suspended": ({"job_suspended"}, [job("load-1", spec={"suspend": True})]),
+    "sts update stuck": ({"replicas_short", "image_pull"}, [workload("StatefulSet", available=2, currentRevision="a", updateRevision="b"),
+        pod("cart-2", phase="Pending", ready=False, owner=("StatefulSet", "cart"), state=waiting("ImagePullBackOff"))]),
+    "not available while it moves": ({"replicas_short"}, [workload(available=0, updated=3, conditions=[ROLLING, cond("Available", "False", "MinimumReplicasUnavailable")])]),
     "cron invalid": ({"invalid_schedule"}, [cron(schedule="*/5 * * *")]),
     "cron out of range": ({"invalid_schedule"}, [cron(schedule="61 * * * *")]),
     "cron negative": ({"negative_deadline"}, [cron(startingDeadlineSeconds=-5)]),
@@ -73,6 +77,14 @@ WELL = {
     "job done after retries": [job("load-1", DONE, failed=2, succeeded=1)],
     "job retries": [job("load-1", failed=2, active=1)],
     "cron": [cron(), cron(schedule="@daily"), cron(schedule="0 9-17/2 * jan-mar mon,fri"), cron(schedule="CRON_TZ=Asia/Tokyo 0 4 * * *")],
+    "job queued": [job("load-1", spec={"suspend": True}) | {"metadata": {"name": "load-1", "namespace": "shop", "labels": {
+        "kueue.x-k8s.io/queue-name": "q"}}}],
+    "ds rolling several at once": [obj("DaemonSet", "agent", spec={"updateStrategy": {"rollingUpdate": {"maxUnavailable": "25%"}}},
+        status={"desiredNumberScheduled": 12, "numberReady": 9, "updatedNumberScheduled": 6})],
+    "recreate": [workload(available=0, spec={"strategy": {"type": "Recreate"}}, conditions=[
+        cond("Progressing", "True", "ReplicaSetUpdated", at=20), cond("Available", "False", at=20)])],
+    "a failed run of a CronJob that succeeded since": [cron(), job("load-1", FAILED, age=900), pod("load-1-a", phase="Failed", ready=False,
+        state=ended("Error", 1), owner=("Job", "load-1")), job("load-2", DONE, age=60)],
     "cron suspended on purpose": [cron(suspend=True)],
     "cron mended": [cron(), job("load-1", DONE, age=60)],
 }  # fmt: skip
@@ -91,4 +103,3 @@ def test_a_healthy_workload_is_no_finding(items):
 def test_what_is_suspended_is_noted():
     assert notes(cron(suspend=True)) == {"cronjob_suspended"}
     assert notes(service(), workload(replicas=0, available=0)) == {"scaled_to_zero"}
-    assert notes(job("load-1", spec={"suspend": True})) == {"job_suspended"}
