@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from drill.cluster import kinds
+from drill.cluster import kinds, limits
 from drill.cluster.objects import Kind, Obj
 
 
@@ -145,7 +145,7 @@ def _namespace(obj: Obj) -> None:
 _BY_KIND = {
     kinds.DEPLOYMENTS: _deployment, kinds.PODS: _pod, kinds.JOBS: _job, kinds.CRONJOBS: _cron_job, kinds.HPAS: _autoscaler,
     kinds.SERVICES: _service, kinds.SECRETS: _secret, kinds.CLAIMS: _claim, kinds.EVENTS: _event, kinds.WEBHOOKS: _webhook,
-    kinds.NAMESPACES: _namespace,
+    kinds.NAMESPACES: _namespace, kinds.LIMITRANGES: limits.complete,
 }  # fmt: skip
 
 

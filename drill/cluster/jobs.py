@@ -1,12 +1,13 @@
 """The Job and CronJob controllers: runs to completion, retries up to the limit, history kept short; run by the cluster."""
 
-from drill.cluster import kinds
+from drill.cluster import kinds, limits, quota
 from drill.cluster.events import Recorder
-from drill.cluster.objects import Kind, Obj, clone, condition, iso, owner_reference, owner_uid
+from drill.cluster.objects import ApiError, Kind, Obj, clone, condition, iso, owner_reference, owner_uid
 from drill.cluster.store import Store
 
 _BY, _CRON_BY = "job-controller", "cronjob-controller"
 _MISSED_S = 120.0  # a run that was due longer ago than this (the world was not there) is not made up for
+_AGAIN_S = 5.0  # after a pod was refused; a real controller backs off from 10 s
 _DAY_S = 86400
 
 
@@ -16,6 +17,7 @@ class Jobs:
     def __init__(self, store: Store, events: Recorder) -> None:
         self._store, self._events = store, events
         self._looked = 0.0
+        self._waiting: dict[str, float] = {}
 
     def reconcile(self) -> None:
         """Start what is due, and bring every Job's status up to date."""
@@ -103,6 +105,16 @@ class Jobs:
             "spec": template["spec"],
             "status": {"phase": "Pending", "qosClass": "Burstable"},
         }  # fmt: skip
+        if self._store.clock() < self._waiting.get(meta["uid"], 0.0):
+            return
+        try:
+            limits.admit(self._store, pod)
+            quota.check(self._store, pod)
+        except ApiError as error:
+            self._waiting[meta["uid"]] = self._store.clock() + _AGAIN_S
+            self._events.record(job, "FailedCreate", f"Error creating: {error.message}", by=_BY, warning=True)
+            return
+        self._waiting.pop(meta["uid"], None)
         made = self._store.create(kinds.PODS, pod)
         self._events.record(job, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", by=_BY)
 
@@ -118,6 +130,7 @@ class Jobs:
     def _orphans(self, owned: dict[str, list[Obj]]) -> None:
         """Pods of a deleted Job go with it."""
         alive = {job["metadata"]["uid"] for job in self._store.list(kinds.JOBS)}
+        self._waiting = {uid: at for uid, at in self._waiting.items() if uid in alive}
         for uid, pods in owned.items():
             for pod in pods:
                 refs = pod["metadata"].get("ownerReferences") or [{}]

@@ -1,6 +1,6 @@
 """The replica set controller: keeps as many pods as asked, and reports how many are ready; run by the world."""
 
-from drill.cluster import kinds, quota
+from drill.cluster import kinds, limits, quota
 from drill.cluster.events import Recorder
 from drill.cluster.objects import ApiError, Obj, clone, condition, from_iso, is_ready, iso, owner_reference, owner_uid
 from drill.cluster.store import Store
@@ -76,6 +76,7 @@ class ReplicaSets:
             "spec": template["spec"],
             "status": {"phase": "Pending", "qosClass": "Burstable"},
         }
+        limits.admit(self._store, pod)
         quota.check(self._store, pod)
         made = self._store.create(kinds.PODS, pod)
         self._events.record(replica_set, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", by=_BY)

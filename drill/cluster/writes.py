@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drill.cluster import admission, defaults, deletion, disruption, kinds, managed, patches, quota, validation
+from drill.cluster import admission, defaults, deletion, disruption, kinds, limits, managed, patches, quota, validation
 from drill.cluster.objects import ApiError, Kind, Obj, all_invalid, bad_option, clone, iso, not_found
 from drill.cluster.options import Deletion
 from drill.cluster.requests import Target
@@ -38,6 +38,8 @@ class Writes:
             fresh.pop("status", None)
         validation.decode(target.kind, fresh)
         defaults.apply(target.kind, fresh)
+        if target.kind is kinds.PODS:
+            limits.admit(self._store, fresh)
         validation.check(target.kind, fresh)
         admission.check(self._store, target, "CREATE", fresh, None, dry_run=dry_run)
         if target.kind is kinds.PODS:

@@ -147,6 +147,24 @@ def quotas(side: Side) -> None:
     side.until(lambda: side.quiet("POST", "pods", pod, dryRun="All").ok)
 
 
+def limit_ranges(side: Side) -> None:
+    """What a LimitRange gives a pod that says nothing, and what it refuses."""
+    item = {"type": "Container", "max": {"memory": "1Gi"}, "min": {"cpu": "10m"}, "default": {"cpu": "500m"}}
+    side.ask("create", "POST", "limitranges", {"metadata": {"name": "bounds"}, "spec": {"limits": [item]}})
+
+    def pod(**resources: Obj) -> Obj:
+        spec = {"containers": [container(resources=resources)], "automountServiceAccountToken": False}
+        return {"metadata": {"name": "bound"}, "spec": spec}
+
+    side.until(lambda: not side.quiet("POST", "pods", pod(limits={"memory": "2Gi"}), dryRun="All").ok)
+    side.ask("says nothing", "POST", "pods", pod(), dryRun="All")
+    side.ask("says its limits", "POST", "pods", pod(limits={"memory": "64Mi", "cpu": "1"}), dryRun="All")
+    side.ask("above the maximum", "POST", "pods", pod(limits={"memory": "2Gi"}), dryRun="All")
+    side.ask("below the minimum", "POST", "pods", pod(requests={"cpu": "1m"}), dryRun="All")
+    side.quiet("DELETE", "limitranges/bounds")
+    side.until(lambda: side.quiet("POST", "pods", pod(limits={"memory": "2Gi"}), dryRun="All").ok)
+
+
 def webhooks(side: Side) -> None:
     """A validating webhook that refuses, one that cannot be reached, and one that need not be."""
     space = f"/api/v1/namespaces/{side.namespace}"
@@ -260,4 +278,4 @@ def _typed(text: str, folder: str) -> str:
     return re.sub(r"[ \t]+", " ", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
 
 
-GROUPS = (rights, evictions, quotas, webhooks, kubectl)
+GROUPS = (rights, evictions, quotas, limit_ranges, webhooks, kubectl)

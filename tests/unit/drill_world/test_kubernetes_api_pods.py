@@ -159,3 +159,24 @@ async def test_what_has_finalizers_stays_until_they_are_taken_away(admin: httpx.
     assert (await admin.get(path)).status_code == 200
     await admin.patch(path, json={"metadata": {"finalizers": None}}, headers=MERGE)
     refused(await admin.get(path), 404, "NotFound")
+
+
+async def test_a_job_whose_pod_is_refused_says_so_and_tries_again(steps: Steps, admin: httpx.AsyncClient) -> None:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "registry.k8s.io/pause:3.9"}]}
+    job = {"metadata": {"name": "bare"}, "spec": {"template": {"spec": pod}}}
+    await admin.post("/kubernetes/apis/batch/v1/namespaces/shop/jobs", json=job)
+    steps.run(2)
+    assert any("must specify requests.cpu" in line for line in steps.events("FailedCreate"))
+    bounds = {"limits": [{"type": "Container", "defaultRequest": {"cpu": "10m"}}]}
+    await admin.post(f"{CORE}/limitranges", json={"metadata": {"name": "usual"}, "spec": bounds})
+    steps.run(10)
+    (made,) = [
+        each
+        for each in (await admin.get(f"{CORE}/pods")).json()["items"]
+        if each["metadata"]["name"].startswith("bare-")
+    ]
+    assert made["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "10m"}
+    assert (
+        made["metadata"]["annotations"]["kubernetes.io/limit-ranger"]
+        == "LimitRanger plugin set: cpu request for container a"
+    )
