@@ -1,4 +1,4 @@
-"""One process that carries out an approved change and ends itself by SIGKILL at a chosen await; bench/crash_matrix.py forks it.
+"""One process that carries out an approved change and ends itself by SIGKILL at a chosen await; bench/crash_lane.py forks it.
 
 The run's coroutine is driven by hand: each time it gives control back to the event loop is one await point, and it can be
 ended on either side of it, when the request or statement has just been handed over, or when its answer is there. Between
@@ -21,10 +21,12 @@ from bot.authority.people import People
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.policy import Approvers, Policy
+from tools import actions
 from tools.clusters import Actors, Views
 from tools.errors import Temporary
 from tools.kube import Kube
 from tools.queue import Queue
+from tools.registry import plugins
 from tools.sources import Sources
 from tools.store.db import Database
 
@@ -37,6 +39,7 @@ TRIES = 100
 
 for _heavy in ("kubernetes.client", "kubernetes.config", "urllib3"):  # so that each fork has them already
     importlib.import_module(_heavy)
+plugins(actions)
 
 
 def now() -> datetime:

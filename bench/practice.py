@@ -1,6 +1,6 @@
 """A practice cluster behind its real HTTP API, for what holds every change: samples, targets, faults, a count of writes.
 
-Used by bench/crash_matrix.py, bench/abuse.py and tests/contract/test_actions.py. Nothing moves by itself: what is stored
+Used by bench/crash_lane.py, bench/abuse.py and tests/contract/test_actions.py. Nothing moves by itself: what is stored
 changes by what an action writes, and when `step` lets the controllers act.
 """
 

@@ -11,7 +11,7 @@ from tools.registry import plugins
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_no_change_is_made_twice_or_unapproved_wherever_the_process_dies(tmp_path_factory):
-    tally = await matrix(tmp_path_factory.mktemp("c"), ("rollout_restart", "evict_pod"), most=25)
+    tally = await matrix(tmp_path_factory.mktemp("c"), ("rollout_restart", "evict_pod"), most=25, many=6)
     assert tally.cases > 40
     assert tally.ran > 10
     assert tally.wrong == []
