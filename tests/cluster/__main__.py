@@ -36,7 +36,8 @@ def main() -> int:
     code = int(pytest.main(["-q", "tests/cluster", *given], plugins=[Plugin()]))
     for name, why in sorted(run.skipped.items()):
         sys.stdout.write(f"skipped {name}: {why}\n")
-    sys.stdout.write("".join(f"{note}\n" for note in run.notes) + run.line() + "\n")
+    sys.stdout.write("".join(f"{note}\n" for note in run.notes))
+    sys.stdout.write(f"requests compared: {run.compared}, answered the same: {run.same}\n{run.line()}\n")
     return code
 
 
