@@ -56,6 +56,9 @@ KINDS: Mapping[str, tuple[Role, float]] = {
     "hpa_at_maximum": ("state", 0.8),
     "config_changed": ("change", 0.8),
     "template_edited": ("change", 0.8),
+    "delivered": ("change", 0.75),  # a release or a sync; the rollout that it made tells more
+    "node_changed": ("change", 0.7),
+    "autoscaled": ("change", 0.4),  # mostly an answer to load, not its cause
     # What the ranking of raw signals says about a service, by source; the findings above say more where they exist.
     "traces_deviate": ("state", 0.6),
     "impact_deviate": ("state", 0.6),
