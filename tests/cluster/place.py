@@ -142,6 +142,9 @@ def _node(name: str, namespace: str, *, tainted: bool) -> Obj:
 def _clean(admin: Api, namespace: str) -> None:
     for path in _CLUSTER_WIDE:
         admin.ask("DELETE", path, labelSelector=f"{LABEL}={namespace}")
+    for other in _rows(admin.get("/api/v1/namespaces", labelSelector=f"{LABEL}={namespace}")):
+        if other["metadata"]["name"] != namespace:
+            admin.delete(f"/api/v1/namespaces/{other['metadata']['name']}")
     until = time.monotonic() + CLEAN_S
     _end_pods(admin, namespace, until)
     admin.delete(f"/api/v1/namespaces/{namespace}")

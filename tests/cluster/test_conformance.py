@@ -28,7 +28,7 @@ def known() -> Iterator[set[str]]:
     found: set[str] = set() if RECORD or not KNOWN.exists() else set(KNOWN.read_text().split("\n"))
     yield found
     if RECORD:
-        KNOWN.write_text("\n".join(sorted(found)) + "\n")
+        KNOWN.write_text("".join(f"{path}\n" for path in sorted(found) if path))
 
 
 def cannot(group: str, cluster: Place) -> str:
