@@ -29,6 +29,7 @@ Floats = npt.NDArray[np.float64]
 T = TypeVar("T")
 AT_ONCE = 6
 TYPES_KEPT_S = 300.0
+MAX_BYTES = 32 * 1024 * 1024  # of one answer; 1,000 series of 1,000 points are about 25 MB
 MAX_POINTS = 11_000  # Prometheus refuses a range query with more points per series
 # PrometheusApiClientException carries the server's answer as "HTTP Status Code 400 (b'...')" and nothing else
 _STATUS = re.compile(r"HTTP Status Code (\d{3}) \((.*)\)\Z", re.DOTALL)
@@ -167,7 +168,9 @@ class Prometheus:
                 if method == "POST" and not kwargs.get("data"):
                     kwargs["data"] = kwargs.pop("params", None)
                     kwargs["params"] = list(more)
-                return super().request(method, url, **kwargs)
+                answer = super().request(method, url, **{**kwargs, "stream": True})
+                answer._content = _body(answer)  # noqa: SLF001  # what `stream` leaves to be read, bounded
+                return answer
 
         connect = PrometheusConnect(
             self.url,
@@ -222,6 +225,20 @@ class Prometheus:
             raise Permanent(f"{said}: the answer cannot be read ({exc}); is {self.url} a Prometheus?") from exc
         except RequestException as exc:
             raise distrust(said, exc) or Temporary(f"{said}: {type(exc).__name__}: {exc}") from exc
+
+
+def _body(answer: Any) -> bytes:
+    """Read an answer's body; Permanent when it is larger than MAX_BYTES, before the rest is read."""
+    read = bytearray()
+    for chunk in answer.iter_content(65_536):
+        read += chunk
+        if len(read) > MAX_BYTES:
+            answer.close()
+            raise Permanent(
+                f"Prometheus {answer.url.partition('?')[0]}: the answer is larger than {MAX_BYTES // 2**20} MiB and was cut; "
+                "ask for fewer series, a shorter window or a longer step"
+            )
+    return bytes(read)
 
 
 def _window(start: datetime, end: datetime) -> list[tuple[str, str]]:
