@@ -45,14 +45,14 @@ class Told:
 
 
 async def send(
-    made: Stage, told: Told, rng: random.Random, numbers: "itertools.count[int]", stop: asyncio.Event
+    made: Stage, told: Told, rng: random.Random, numbers: "itertools.count[int]", stop: asyncio.Event, groups: int
 ) -> None:
     """Send one alert after another, each until somebody acknowledges it."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(timeout=5, headers=headers) as http:
         while not stop.is_set():
             number = next(numbers)
-            body = alert_body(number % GROUPS, number, GROUPS)
+            body = alert_body(number % groups, number, groups)
             while True:
                 url = rng.choice(made.replicas).url
                 with contextlib.suppress(httpx.HTTPError):
@@ -63,11 +63,11 @@ async def send(
             await asyncio.sleep(rng.expovariate(WEBHOOKS_PER_S / 3))
 
 
-async def talk(made: Stage, told: Told, stop: asyncio.Event) -> None:
+async def talk(made: Stage, told: Told, stop: asyncio.Event, groups: int) -> None:
     """Post alerts into the watched channel, which Slack delivers until they are acknowledged."""
     channel = next(one for one, about in made.slack.state.channels.items() if about.name == "alerts")
     while not stop.is_set():
-        group = told.messages % GROUPS
+        group = told.messages % groups
         title = f"[FIRING:1] Slow{group} service-{group} (demo critical)"
         await made.slack.post_incoming(channel, {"attachments": [{"title": title, "fallback": title, "text": ""}]})
         told.messages += 1
@@ -162,16 +162,18 @@ async def record_problems(dsn: str) -> tuple[str, ...]:
         await db.aclose()
 
 
-async def chaos(kills: int, seed: int, folder: Path, pause: tuple[float, float] = (1.0, 5.0)) -> str:
-    """Run it all; return the last line."""
+async def chaos(
+    kills: int, seed: int, folder: Path, pause: tuple[float, float] = (1.0, 5.0), groups: int = GROUPS
+) -> str:
+    """Run it all; return the last line. Each of *groups* costs the channel two messages, and Slack takes one a second."""
     began = time.monotonic()
     rng, told, stop, numbers = random.Random(seed), Told(), asyncio.Event(), itertools.count()
     async with stage(folder) as made:
         for _ in range(2):
-            made.add(GROUPS).start()
+            made.add(groups).start()
             await made.replicas[-1].ready()
-        load = [asyncio.create_task(send(made, told, rng, numbers, stop)) for _ in range(3)]
-        load.append(asyncio.create_task(talk(made, told, stop)))
+        load = [asyncio.create_task(send(made, told, rng, numbers, stop, groups)) for _ in range(3)]
+        load.append(asyncio.create_task(talk(made, told, stop, groups)))
         for number in range(kills):
             await asyncio.sleep(rng.uniform(*pause))
             await strike(made, told, rng, number)

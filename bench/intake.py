@@ -145,10 +145,11 @@ async def storm(folder: Path, alerts: int) -> str:
         stuck = ", ".join(f"{name} {count}" for name, count in left.items() if count) or "nothing"
         print(
             f"storm: {alerts} alerts kept in {kept:.1f} s, decided in {read:.1f} s; decisions={decided}"
-            f" posts={len(made.ours())} (Slack takes one a second); left: {stuck}"
+            f" posts={len(made.ours())}; left: {stuck}"
         )
         cpu = cpu_s(replica.process.pid if replica.process else 0), made.postgres.cpu_s()
         print(f"storm: cpu_s tocsin={cpu[0]:.0f} postgres={cpu[1]:.0f} this_bench={time.process_time() - own:.0f}")
+        print(f"storm: quiet after {quiet:.0f} s; floor {len(made.ours()) - 1} s: Slack takes one message a second")
         rss = replica.rss_mb()
     return f"incidents={incidents} investigations={diagnosed} quiet_s={quiet:.0f} rss_mb={rss:.0f}"
 
