@@ -26,6 +26,7 @@ from bot.connections import ClusterSection, Sources
 from bot.policy_changes import APPROVER, Changes
 from bot.policy_intake import Caps, Grouping, Maintenance, Silencing
 from bot.section import Section
+from bot.topology_file import read_calls
 
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{2,20}")
 CHANNEL_NAME = re.compile(r"[^\sA-Z#@,.<>|]{1,80}")
@@ -159,6 +160,7 @@ class Policy(Section):
 
     channels: Channels = Channels()
     services: dict[StrictStr, Service] = Field(default={})
+    topology: StrictStr = ""
     approvers: Approvers = Approvers()
     changes: Changes = Changes()
     budgets: Budgets = Budgets()
@@ -224,8 +226,9 @@ def load(path: Path) -> tuple[Policy, list[str]]:
         policy = Policy.model_validate(content)
     except ValidationError as error:
         return Policy(), [f"{path}: {_sentence(dict(item))}" for item in error.errors(include_url=False)]
-    problems = [f"{path}: {problem}" for problem in _contradictions(policy)]
-    return _anchored(policy, path.parent), problems
+    policy = _anchored(policy, path.parent)
+    problems = [*_contradictions(policy), *read_calls(policy.topology, _Strict)[1]]
+    return policy, [f"{path}: {problem}" for problem in problems]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -326,6 +329,7 @@ def _anchored(policy: Policy, folder: Path) -> Policy:
     runbooks = anchored(policy.knowledge.runbooks)
     oncall = {name: one.model_copy(update={"file": anchored(one.file)}) for name, one in policy.changes.oncall.items()}
     changed = {
+        "topology": anchored(policy.topology),
         "knowledge": policy.knowledge.model_copy(update={"runbooks": runbooks}),
         "changes": policy.changes.model_copy(update={"oncall": oncall}),
     }

@@ -13,6 +13,7 @@ from agents.ports import ActionSpec, Limits, ModelSettings, Service
 from bot.connections import Cluster
 from bot.policy import Policy
 from bot.settings import Settings
+from bot.topology_file import read_calls
 from tools import actions, evidence
 from tools.alertmanager import Alertmanager
 from tools.clusters import Actors, Clusters, Views
@@ -148,8 +149,9 @@ def traces_of(cluster: Cluster) -> Tempo | Jaeger | None:
 
 
 def declared_calls(policy: Policy) -> tuple[tuple[str, str], ...]:
-    """Return who calls whom as policy says it: (caller, callee)."""
-    return tuple((name, callee) for name, service in policy.services.items() for callee in service.depends_on)
+    """Return who calls whom as policy and the file it names say it: (caller, callee)."""
+    own = [(name, callee) for name, service in policy.services.items() for callee in service.depends_on]
+    return tuple(dict.fromkeys([*own, *read_calls(policy.topology)[0]]))
 
 
 def bound_tools(seen_with: Views | Sources) -> tuple[list[BoundTool], list[str]]:
@@ -220,9 +222,12 @@ def model_of(settings: Settings) -> ModelSettings | None:
 
 def services_of(policy: Policy) -> dict[str, Service]:
     """Return what policy says about services, in the agents' words."""
+    calls: dict[str, tuple[str, ...]] = {}
+    for caller, callee in declared_calls(policy):
+        calls[caller] = (*calls.get(caller, ()), callee)
     return {
         name: Service(
-            namespace=declared.namespace, deployment=declared.deployment or name, depends_on=declared.depends_on
+            namespace=declared.namespace, deployment=declared.deployment or name, depends_on=calls.get(name, ())
         )
         for name, declared in policy.services.items()
     }
