@@ -15,7 +15,7 @@ _TYPE_KEYS = frozenset(
 _NAME_KEYS = ("name", "label", "display_name", "entity_label", "entity_name", "object_name", "resource_name", "title")
 _SCOPES = frozenset(("scope", "entity", "filter", "group", "groups", "grouping", "target", "resource"))
 _SCOPE = re.compile(
-    r"\b(?:[\w.]*[._])?(?:service|deployment|statefulset|daemonset|app|application)(?:[._]name)?\s*(?:=|:|in|is)\s*\(?[\"']?(?P<name>[A-Za-z][\w.-]{1,60})",
+    r"(?<![\w.])(?:[\w.]{0,80}[._])?(?:service|deployment|statefulset|daemonset|app|application)(?:[._]name)?\s*(?:=|:|in|is)\s*\(?[\"']?(?P<name>[A-Za-z][\w.-]{1,60})",
     re.IGNORECASE,
 )
 _SERVICE_KINDS = frozenset(
@@ -58,7 +58,7 @@ def _labelled(found: Iterable[Leaf]) -> str:
 def _scoped(found: Iterable[Leaf]) -> str:
     """Return the service of a scope that is written as an expression (kubernetes.deployment.name = 'checkout')."""
     for leaf in found:
-        match = _SCOPE.search(str(leaf.value)) if leaf.path[-1:] and leaf.path[-1] in _SCOPES else None
+        match = _SCOPE.search(str(leaf.value)[:300]) if leaf.path[-1:] and leaf.path[-1] in _SCOPES else None
         if match:
             return match["name"]
     return ""

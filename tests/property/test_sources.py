@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sources import Unreadable, read, senders
+from tests.unit.sources.others import FIRST, SECOND, THIRD, Row
 from tools.records import Alert
 
 PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.json"))
@@ -94,6 +95,12 @@ def test_a_damaged_payload_gives_alerts_or_a_refusal(path: Path, chance: random.
 def test_read_as_the_other_kind_it_gives_alerts_or_a_refusal(path: Path) -> None:
     body = json.loads(path.read_text())["body"]
     alerts_or_refusal("webhook" if "_slack_" in path.stem else "slack", body)
+
+
+@given(chance=st.randoms(use_true_random=False), row=st.sampled_from([*FIRST, *SECOND, *THIRD]))
+def test_a_damaged_payload_of_a_sender_without_a_reader_too(chance: random.Random, row: Row) -> None:
+    payload = row[2] if isinstance(row[2], dict) else {"alerts": row[2]}
+    alerts_or_refusal(row[1], mutated(payload, chance))
 
 
 @given(depth=st.integers(1, 3000))
