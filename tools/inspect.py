@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tools import analyzers
-from tools.errors import Permanent
+from tools.errors import Permanent, Temporary, TocsinError
 from tools.kube import Forbidden, Kube, NotFound
 from tools.objects import Condition, Obj, Objects, dicts, newest
 from tools.registry import plugins
@@ -20,6 +20,7 @@ from tools.registry import plugins
 MAX_OBJECTS = 100_000
 MAX_NODES = 1_000_000
 PAGE = "500"
+DEADLINE_S = 60.0  # for all pages of one kind
 _SEVERITY = {"critical": 0, "warning": 1, "note": 2}
 CLUSTER = {
     "/api/v1": ("pods", "services", "endpoints", "events", "configmaps", "secrets", "persistentvolumeclaims", "resourcequotas", "limitranges",
@@ -144,7 +145,7 @@ async def cluster(
 ) -> Objects:
     """Read a cluster's objects in *namespace* ("" = all); *unread* is told what could not be read and why.
 
-    *kinds*: plurals to read, None for all that analyzers know.
+    *kinds*: plurals to read, None for all that analyzers know. Raises what the first read raised when none was answered.
     """
     wanted = None if kinds is None else set(kinds)
     paths = [(f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}", namespace)
@@ -155,7 +156,22 @@ async def cluster(
         for plural in plurals
         if wanted is None or plural in wanted
     ]
-    read = await asyncio.gather(*(read_list(kube, path, unread) for path, _ in paths))
+    failed: list[TocsinError] = []
+
+    async def one(path: str) -> tuple[str, list[Obj], bool]:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await read_list(kube, path, unread)
+        except TimeoutError:
+            failed.append(Temporary(f"{path}: not read within {DEADLINE_S:g} s; inspect one namespace"))
+        except TocsinError as exc:  # one kind must not cost the others
+            failed.append(exc)
+        unread(str(failed[-1]))
+        return "", [], False
+
+    read = await asyncio.gather(*(one(path) for path, _ in paths))
+    if len(failed) == len(paths):
+        raise failed[0]
     items: list[Obj] = []
     lists: set[tuple[str, str]] = set()
     for (_, place), (kind, objs, complete) in zip(paths, read, strict=True):

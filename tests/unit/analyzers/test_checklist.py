@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.analyzers.checklist import CASES, QUIET, page
-from tests.unit.analyzers.samples import look
+from tests.unit.analyzers.samples import NOW, look
 from tools import analyzers
 from tools.inspect import inspect, read
+from tools.objects import Objects
 from tools.registry import plugins
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +58,30 @@ def test_the_form_of_the_file_changes_nothing(line):
     }
     assert told["list"]
     assert all(each == told["list"] for each in told.values()), told
+
+
+ODD = st.sampled_from(
+    [None, 0, -1, 2**70, 1e400, "", "x", "2026-13-45T99:00:00Z", True, [], {}, [None], ["x"], {"a": None}]
+)
+
+
+@given(st.sampled_from(sorted(CASES)), st.data())
+def test_an_object_with_odd_values_anywhere_never_raises(line, data):
+    """Every part of a sick object may be replaced; what is found then has still a why and a remedy."""
+    items = json.loads(json.dumps([*CASES[line][2], *CASES[line][3]]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder = data.draw(st.sampled_from(items))
+        while True:
+            keys = sorted(k for k in holder if k != "kind") if isinstance(holder, dict) else list(range(len(holder)))
+            if not keys:
+                break
+            key = data.draw(st.sampled_from(keys))
+            if not isinstance(holder[key], dict | list) or not holder[key] or data.draw(st.booleans()):
+                holder[key] = data.draw(ODD)
+                break
+            holder = holder[key]
+    found = inspect(Objects(tuple(items), NOW, lists=frozenset({("Service", ""), ("StorageClass", "")}), today=NOW))
+    assert all(each.why and each.remedy and each.condition for each in found)
 
 
 def _newer(item):
