@@ -7,6 +7,7 @@ It touches our namespace and our nodes alone. A thread, started by conftest.py w
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from tests.cluster.api import Api, Obj
 from tests.cluster.place import Place
 
 _EVERY_S = 0.1
+_TAKEN_UP_S = 60.0
 _BEAT_EVERY = 40  # rounds; the node controller gives up after 40 s
 
 
@@ -29,10 +31,27 @@ def running(place: Place) -> Iterator[None]:
     thread = threading.Thread(target=_loop, args=(place, ended), name="kubelet-stand-in", daemon=True)
     thread.start()
     try:
+        _taken_up(place)
         yield
     finally:
         ended.set()
         thread.join(20)
+
+
+def _taken_up(place: Place) -> None:
+    """Wait until the node controller has seen our nodes ready and taken its taints away: before, no pod may go there."""
+    until = time.monotonic() + _TAKEN_UP_S
+    while time.monotonic() < until:
+        nodes = [place.admin.get(f"/api/v1/nodes/{name}").body for name in place.nodes]
+        if all(map(_open, nodes)):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"no pod may go to our nodes after {_TAKEN_UP_S:g} s: does the controller manager run? {nodes}")
+
+
+def _open(node: Obj) -> bool:
+    ready = [each for each in (node.get("status") or {}).get("conditions") or [] if each["type"] == "Ready"]
+    return bool(ready) and ready[0]["status"] == "True" and not (node.get("spec") or {}).get("taints")
 
 
 def _loop(place: Place, ended: threading.Event) -> None:
