@@ -8,8 +8,9 @@ import contextlib
 import signal
 import socket
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 GROUPS = 4
 DRAIN_S, TAKEOVER_S = 20, 30
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder outside pytest's own, whose mode another session of pytest takes back under a running Postgres."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-test-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
 
 
 class SlowPrometheus:
@@ -122,9 +130,9 @@ async def settled(made: Stage, incidents: int) -> None:
     assert sum(key == "card" for _, key in ours) == incidents
 
 
-async def test_a_replica_told_to_stop_drains_and_a_killed_one_is_replaced(tmp_path_factory):
+async def test_a_replica_told_to_stop_drains_and_a_killed_one_is_replaced(folder: Path):
     prometheus = SlowPrometheus()
-    async with prometheus.running(), stage(tmp_path_factory.mktemp("e")) as made:
+    async with prometheus.running(), stage(folder) as made:
         replicas = [made.add(GROUPS, PROMETHEUS_URL=prometheus.url) for _ in range(2)]
         for replica in replicas:
             replica.start()
@@ -157,8 +165,8 @@ async def test_a_replica_told_to_stop_drains_and_a_killed_one_is_replaced(tmp_pa
         await settled(made, 2)
 
 
-async def test_redis_and_postgres_go_and_come_back(tmp_path_factory):
-    async with stage(tmp_path_factory.mktemp("a")) as made:
+async def test_redis_and_postgres_go_and_come_back(folder: Path):
+    async with stage(folder) as made:
         made.redis.kill()
         replica = made.add(GROUPS)
         replica.start()
