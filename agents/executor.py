@@ -16,7 +16,8 @@ class Reading(Record):
 
     *check* is the action's own verdict on its target (None: could not tell), *detail* its words; *firing* whether the
     alert's expression still holds (None: there is no expression, or it could not be asked); *value* that expression's value
-    now and *before* the value when the change was made ("" when unknown); *above* whether high values are the bad ones.
+    now and *before* the value when the change was made ("" when unknown); *above* whether high values are the bad ones;
+    *alone* that no alert stands behind the change, so that its own check decides.
     """
 
     check: bool | None
@@ -25,11 +26,15 @@ class Reading(Record):
     value: str = ""
     before: str = ""
     above: bool = True
+    alone: bool = False
 
 
 def judge(proposal: Proposal, reading: Reading, *, final: bool, at: datetime) -> Verification | None:
     """Return the verdict, or None while it is too early to tell; when *final*, an open question becomes a verdict."""
     target = reading.detail or "the target was not checked"
+    if reading.alone and reading.check is not None and (reading.check or final):
+        word = "recovered" if reading.check else "not_recovered"
+        return _verdict(proposal, word, f"No alert stands behind it; {target}.", reading, at)
     if reading.firing is False and reading.check is not False and (reading.check or final):
         return _verdict(proposal, "recovered", f"The alert's own query is back to normal; {target}.", reading, at)
     if not final:

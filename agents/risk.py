@@ -29,6 +29,7 @@ class Context(Record):
     *labels* are the alert's, *target_labels* the target's own and its namespace's. *replicas* is how many pods the target
     has now, *to_replicas* how many it would have. *share* (0..1) is how much of a fleet is taken away, *share_of* in words.
     *stateful*, *budget*, *freeze* and *in_flight* are phrases. *unknown* names the facts that could not be read.
+    *requester_unknown* says why nobody knows who asks: from HIGH on two people then decide, since one may be who asked.
     """
 
     action: str = ""
@@ -51,6 +52,7 @@ class Context(Record):
     key_system: bool = False
     failed_before: int = 0
     other_cluster: str = ""
+    requester_unknown: str = ""
     unknown: tuple[str, ...] = ()
 
 
@@ -60,8 +62,9 @@ def assess(base: Risk, context: Context) -> tuple[Risk, tuple[str, ...]]:
     level = int(base) + bool(stakes) + bool(doubts)
     if _grave(base, context):
         level = max(level, Risk.HIGH)
-    risk = Risk(min(level, Risk.CRITICAL))
-    return risk, (_base_reason(base), *stakes, *doubts)
+    unproved = context.requester_unknown if level >= Risk.HIGH else ""
+    risk = Risk.CRITICAL if unproved else Risk(min(level, Risk.CRITICAL))
+    return risk, (_base_reason(base), *stakes, *doubts, *([unproved] if unproved else ()))
 
 
 def _grave(base: Risk, context: Context) -> bool:

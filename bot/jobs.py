@@ -18,6 +18,7 @@ from bot.intake import Intake
 from bot.leftovers import noted
 from bot.lifecycle import SYSTEM, Lifecycle
 from bot.metrics import Metrics
+from bot.remediations.origin import by_hand
 from bot.thread import Thread
 from tools.queue import INVESTIGATE, SLACK, Queue
 from tools.records import Alert, Evidence
@@ -26,13 +27,18 @@ from tools.store import incidents
 from tools.store.knowledge import KnowledgeStore
 
 Investigate = Callable[[Alert, Progress], Awaitable[Investigation]]
+CarryOut = Callable[[str], Awaitable[None]]
 log = structlog.get_logger()
 TELLING = 0.5  # a finding at least this strong is worth a first line before the diagnosis is done
 
 
+def _as_it_is(run: CarryOut) -> CarryOut:
+    return run
+
+
 @dataclass(frozen=True)
 class Jobs:
-    """The steps, bound to what they need; *room* bounds how many investigations run at once."""
+    """The steps, bound to what they need; *room* bounds how many investigations run at once, *checked* looks before a run."""
 
     life: Lifecycle
     intake: Intake
@@ -42,6 +48,7 @@ class Jobs:
     thread: Thread
     room: asyncio.Semaphore
     metrics: Metrics
+    checked: Callable[[CarryOut], CarryOut] = _as_it_is
 
     def register(self, queue: Queue) -> None:
         """Hand every step to the queue under the name it is deferred by."""
@@ -53,7 +60,7 @@ class Jobs:
         queue.task("open_group", self.intake.admission.open_group, patient=True)
         queue.task("say", self.thread.say, patient=True, lane=SLACK)
         queue.task("plan", self.approvals.plan)
-        queue.task("run", self.approvals.run)
+        queue.task("run", self.checked(self.approvals.run))
         queue.task("verify", self.approvals.verify)
         queue.task("remember", self.remember)
         queue.task("redraw", self.thread.redraw, patient=True, lane=SLACK)
@@ -86,6 +93,8 @@ class Jobs:
         """Keep what a finished incident taught, unless a person has already written it better."""
         async with self.life.db.connection() as conn:
             case = await incidents.case(conn, incident_id)
+        if by_hand(case):
+            return  # nothing was diagnosed
         if any(row.kind == "lesson_kept" and row.actor != SYSTEM for row in case.timeline):
             return
         lesson = lesson_from(case, self.life.clock())

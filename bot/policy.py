@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    StrictBool,
     StrictStr,
     ValidationError,
 )
@@ -155,6 +156,17 @@ class Audit(Section):
     anchor: Annotated[StrictStr, AfterValidator(lambda text: _channel(text) if text else text)] = ""
 
 
+class RemediationSection(Section):
+    """Whether changes are kept as Remediations in the cluster (deploy/kustomize/remediations), too.
+
+    *channel*: where one made by hand is shown when its service has no channel. *namespace*: of changes to the whole cluster.
+    """
+
+    enabled: StrictBool = False
+    channel: Annotated[StrictStr, AfterValidator(lambda text: _channel(text) if text else text)] = ""
+    namespace: KubernetesName = "tocsin"
+
+
 class Policy(Section):
     """tocsin.yaml; every part has a default, so an absent file is a valid policy in which nobody may approve."""
 
@@ -167,6 +179,7 @@ class Policy(Section):
     model: ModelPrices = ModelPrices()
     approval: ApprovalTimes = ApprovalTimes()
     audit: Audit = Audit()
+    remediations: RemediationSection = RemediationSection()
     knowledge: KnowledgeFolders = KnowledgeFolders()
     evidence: EvidenceWindows = EvidenceWindows()
     grouping: Grouping = Grouping()

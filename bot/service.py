@@ -36,6 +36,7 @@ from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.operations import Operations
 from bot.refusals import Refusals
+from bot.remediations import Remediations
 from bot.schedule import scheduler
 from bot.settings import Settings
 from bot.silencing import Silencer
@@ -96,9 +97,11 @@ class Service:
         self._intake = Intake(life, policy, self._channels, labels, thread.say, self._metrics, foreign)
         self._approvals = approvals_of(parts, life, client, me.team, self._metrics)
         room = asyncio.Semaphore(policy.budgets.concurrent)
-        Jobs(life, self._intake, self._approvals, investigate, parts.knowledge, thread, room, self._metrics).register(
-            self._queue
-        )
+        self._remediations = Remediations(life, policy, self._approvals.parts.actors)
+        checked = self._remediations.checked
+        Jobs(
+            life, self._intake, self._approvals, investigate, parts.knowledge, thread, room, self._metrics, checked
+        ).register(self._queue)
         silencer = Silencer(life, policy, self._channels, Groups(client).members, me.team)
         desk = Operations(life, self._intake, self._approvals, labels, parts.knowledge, silencer)
         keep = Keep(self._intake.receive, self._metrics)
@@ -144,6 +147,7 @@ class Service:
         web = asyncio.create_task(self._web.serve(sockets=[_listen(self._parts.settings)]), name="web")
         worker = asyncio.create_task(self._queue.run_worker(rooms), name="worker")
         stream = asyncio.create_task(self._stream.run(), name="kafka") if self._stream.on else None
+        remediations = asyncio.create_task(self._remediations.run(), name="remediations")
         waiter = asyncio.create_task(stop.wait(), name="stop")
         try:
             if self._socket:
@@ -159,6 +163,8 @@ class Service:
             if self._socket:
                 await self._socket.aclose()
             worker.cancel()
+            remediations.cancel()
+            await asyncio.gather(remediations, return_exceptions=True)
             if stream:
                 stream.cancel()
                 await asyncio.gather(stream, return_exceptions=True)

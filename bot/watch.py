@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from agents.executor import Reading
 from bot.parsing import service_of
+from bot.remediations.origin import by_hand
 from tools.errors import TocsinError
 from tools.evidence import alert_query
 from tools.prometheus import Prometheus
@@ -16,6 +17,8 @@ WINDOW = timedelta(minutes=2)
 async def look(check: bool | None, detail: str, sources: Sources, case: Case) -> Reading:
     """Add the alert's own expression to the action's own *check* and its words; what cannot be read is None."""
     alert = case.incident.alert
+    if by_hand(case):
+        return Reading(check=check, detail=detail, firing=None, alone=True)
     if sources.prometheus is None:
         return Reading(check=check, detail=detail, firing=None)
     if alert.sender == "person" and not alert.query:

@@ -109,6 +109,10 @@ class Kube:
         to = (await asyncio.to_thread(lambda: self._client)).configuration
         return f"{str(to.host).rstrip('/')} {to.tls_server_name or ''}".strip()
 
+    def client(self) -> Any:
+        """Return the official client's ApiClient with this identity, for its own API classes; it blocks: call it in a thread."""
+        return self._client
+
     async def aclose(self) -> None:
         """Close the connections."""
         if "_client" in self.__dict__:
@@ -193,7 +197,7 @@ class Kube:
             # TLS refusals arrive as this, with status 0
             raise Permanent(f"{tried}: {exc.reason}; check the certificate authority in the kubeconfig") from exc
         if answer.status >= 400:
-            raise _refused(answer.status, raw, tried, answer.headers.get("Retry-After", ""))
+            raise refused(answer.status, raw, tried, answer.headers.get("Retry-After", ""))
         return raw
 
     def _body(self, answer: Any, tried: str) -> bytes:
@@ -222,7 +226,8 @@ class _Slow(_Broken):
     """No answer in time; reading again would only take as long again."""
 
 
-def _refused(status: int, raw: bytes, tried: str, retry_after: str) -> Temporary | Permanent:
+def refused(status: int, raw: bytes, tried: str, retry_after: str) -> Temporary | Permanent:
+    """Return the error for an answer of *status* (HTTP, 400 and more); *raw* is its body, *tried* what was asked."""
     try:
         said = str(json.loads(raw)["message"])
     except (ValueError, KeyError, TypeError):

@@ -12,6 +12,7 @@ from agents.risk import Context, assess
 from bot.approvals.parts import Parts
 from bot.authority.change import Change, matches
 from bot.lifecycle import SYSTEM
+from bot.remediations.origin import UNKNOWN, by_hand
 from tools import circumstances, run
 from tools.circumstances import Circumstances
 from tools.errors import Permanent
@@ -79,7 +80,7 @@ class Planner:
         about = self._about(suggestion.params, seen, plan.cluster)
         bare = Change(suggestion.action, plan.target, about, base)
         risk, reasons = assess(base, await self._context(case, suggestion, bare, seen))
-        change = Change(suggestion.action, plan.target, about, risk, _requester(case.incident.alert))
+        change = Change(suggestion.action, plan.target, about, risk, _requester(case))
         async with self._life.db.connection() as conn:
             verdict = await self._parts.verdict_on(conn, change, "")
         now = self._parts.now()
@@ -150,13 +151,14 @@ class Planner:
             budget=seen.budget,
             freeze=f'change freeze "{freezes[0].name}" is on' if freezes else "",
             business_hours=any(window.covers(now) for window in policy.changes.business_hours),
-            confidence=case.diagnosis.confidence if case.diagnosis else 0.0,
+            confidence=_confidence(case),
             changes_in_flight=len(others),
             in_flight=f"another change is under way: {others[0].plan.line}" if others else "",
             key_system=policy.service(service).key_system,
             failed_before=failed,
             other_cluster=f"the alert is from {home}, this changes {about.cluster}" if elsewhere else "",
             unknown=tuple(seen.unknown),
+            requester_unknown="who created its Remediation is not known, so two people decide" if by_hand(case) else "",
         )
 
 
@@ -167,6 +169,16 @@ def _together(other: Proposal, change: Change) -> bool:
     return same_target or same_service
 
 
-def _requester(alert: Alert) -> str:
+def _requester(case: Case) -> str:
     """Return who asked; only our own record of a person's question may say so, a sender's label may not."""
+    alert = case.incident.alert
+    if by_hand(case):
+        return UNKNOWN
     return alert.labels.get("requested_by", SYSTEM) if alert.sender == "person" else SYSTEM
+
+
+def _confidence(case: Case) -> float:
+    """Return how sure the diagnosis is; a change that a Remediation asks for rests on none, so there is none to doubt."""
+    if by_hand(case):
+        return 1.0
+    return case.diagnosis.confidence if case.diagnosis else 0.0

@@ -6,7 +6,7 @@ One module per kind of thing, each an async function `Settings -> list[Check]`. 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bot.doctor import clusters, models, monitoring, policies, stores, streams, workspace
+from bot.doctor import clusters, models, monitoring, policies, remediations, stores, streams, workspace
 from bot.doctor.check import Check, fail
 from bot.settings import Settings
 from tools.errors import TocsinError
@@ -26,6 +26,7 @@ PARTS: dict[str, Examine] = {
     "alertmanager": monitoring.alertmanager,
     "kubernetes reader": clusters.reader,
     "kubernetes actor": clusters.actor,
+    "remediations": remediations.examine,
     "model": models.model,
     "embeddings": models.embeddings,
 }

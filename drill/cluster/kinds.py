@@ -34,11 +34,12 @@ WEBHOOKS = Kind(
     "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
     namespaced=False, subresources=(),
 )  # fmt: skip
+REMEDIATIONS = Kind("tocsin.dev", "v1alpha1", "remediations", "Remediation", short=("rem",))
 
 KINDS: tuple[Kind, ...] = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIGMAPS, SECRETS, SERVICEACCOUNTS, CLAIMS, VOLUMES,
     QUOTAS, LIMITRANGES, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, HPAS, JOBS, CRONJOBS, PDBS, INGRESSES,
-    NETPOLS, CLASSES, CERTIFICATES, WEBHOOKS,
+    NETPOLS, CLASSES, CERTIFICATES, WEBHOOKS, REMEDIATIONS,
 )  # fmt: skip
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 REVIEWS = {"authentication.k8s.io": "selfsubjectreviews", "authorization.k8s.io": "selfsubjectaccessreviews"}

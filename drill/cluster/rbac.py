@@ -57,6 +57,12 @@ ACTOR_RULES: tuple[Rule, ...] = (
     (("get", "list", "patch"), ("",), ("nodes",)),
     _REVIEWS,
 )
+REMEDIATION_RULES: tuple[Rule, ...] = (
+    (("create", "get", "list", "watch"), ("tocsin.dev",), ("remediations",)),
+    (("patch",), ("tocsin.dev",), ("remediations/status",)),
+    (("create",), ("",), ("events",)),
+)
+"""What deploy/kustomize/remediations adds to the actor."""
 ADMIN_RULES: tuple[Rule, ...] = ((("*",), ("*",), ("*",)),)
 
 
@@ -94,7 +100,7 @@ class Identities:
         account = "system:serviceaccount:tocsin:"
         self._by_token = {
             tokens.reader: Identity(f"{account}tocsin-reader", READER_RULES),
-            tokens.actor: Identity(f"{account}tocsin-actor", ACTOR_RULES),
+            tokens.actor: Identity(f"{account}tocsin-actor", ACTOR_RULES + REMEDIATION_RULES),
             tokens.admin: Identity("kubernetes-admin", ADMIN_RULES, secrets=True),
         }
 

@@ -211,6 +211,13 @@ def _autoscaler(obj: Obj, now: float) -> list[object]:
     ]
 
 
+def _remediation(obj: Obj, now: float) -> list[object]:
+    """Return the additionalPrinterColumns of deploy/kustomize/remediations."""
+    status = obj.get("status") or {}
+    said = [status.get(key, "") for key in ("target", "risk", "phase", "approvedBy")]
+    return [obj["metadata"]["name"], obj["spec"]["action"], *said, age(obj, now)]
+
+
 _COLUMNS: dict[Kind, tuple[list[str], Row]] = {
     kinds.PODS: (["Name", "Ready", "Status", "Restarts", "Age"], _pod),
     kinds.DEPLOYMENTS: (["Name", "Ready", "Up-to-date", "Available", "Age"], _deployment),
@@ -226,5 +233,6 @@ _COLUMNS: dict[Kind, tuple[list[str], Row]] = {
     kinds.JOBS: (["Name", "Status", "Completions", "Duration", "Age"], _job),
     kinds.CLAIMS: (["Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "Age"], _claim),
     kinds.HPAS: (["Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"], _autoscaler),
+    kinds.REMEDIATIONS: (["Name", "Change", "Target", "Risk", "Phase", "Approved by", "Age"], _remediation),
     kinds.EVENTS: (["Last Seen", "Type", "Reason", "Object", "Message"], _event),
 }

@@ -176,8 +176,21 @@ def _budget(obj: Obj, old: Obj | None) -> list[Problem]:  # noqa: ARG001
     return []
 
 
+def _remediation(obj: Obj, _old: Obj | None) -> list[Problem]:
+    """Return what the schema of deploy/kustomize/remediations asks for."""
+    spec = obj.get("spec")
+    if not isinstance(spec, dict):
+        return [("spec", "Required value")]
+    found: list[Problem] = [(f"spec.{key}", "Required value") for key in ("action", "params") if key not in spec]
+    if not isinstance(spec.get("action", ""), str):
+        found.append(("spec.action", f'Invalid value: "{type(spec["action"]).__name__}": must be of type string'))
+    if not isinstance(spec.get("params", {}), dict):
+        found.append(("spec.params", f'Invalid value: "{type(spec["params"]).__name__}": must be of type object'))
+    return found
+
+
 _CHECKS: dict[Kind, Callable[[Obj, Obj | None], list[Problem]]] = {
     kinds.CONFIGMAPS: _config, kinds.CLAIMS: _claim, kinds.HPAS: _autoscaler, kinds.SERVICES: _service, kinds.EVENTS: _event,
     kinds.PDBS: _budget, kinds.DEPLOYMENTS: workload_checks.replicated, kinds.REPLICASETS: workload_checks.replicated,
-    kinds.PODS: workload_checks.pod, kinds.JOBS: workload_checks.job, kinds.CRONJOBS: workload_checks.cron_job,
+    kinds.REMEDIATIONS: _remediation, kinds.PODS: workload_checks.pod, kinds.JOBS: workload_checks.job, kinds.CRONJOBS: workload_checks.cron_job,
 }  # fmt: skip

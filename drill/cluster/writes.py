@@ -34,7 +34,7 @@ class Writes:
             deletion.check_space(self._store, target, meta.get("name", ""))
         for key in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", *deletion.MARKS):
             meta.pop(key, None)
-        if target.kind in (kinds.DEPLOYMENTS, kinds.REPLICASETS):
+        if target.kind in (kinds.DEPLOYMENTS, kinds.REPLICASETS, kinds.REMEDIATIONS):
             fresh.pop("status", None)
         validation.decode(target.kind, fresh)
         defaults.apply(target.kind, fresh)

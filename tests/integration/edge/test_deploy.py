@@ -19,6 +19,7 @@ from bot.doctor import clusters
 from bot.policy import load as load_policy
 from bot.settings import load
 from bot.variables import VARIABLES
+from tools import remediations
 from tools.kube import Kube
 from tools.registry import plugins
 
@@ -85,6 +86,18 @@ def test_the_reader_reads_what_evidence_is_made_of_and_nothing_else(
     assert {verb for _, _, verb in granted} == {"get", "list", "watch"}
     assert {*clusters.READS, *clusters.DELIVERY} == {right for right in granted if right[2] == "list"} | {logs}
     assert not granted & set(clusters.WRITES)
+
+
+def test_remediations_are_kept_by_a_role_of_their_own_that_the_client_needs_whole() -> None:
+    found = {(item["kind"], item["metadata"]["name"]): item for item in render("remediations")}
+    assert rights(found["ClusterRole", "tocsin-remediations"]) == set(remediations.RIGHTS)
+    assert found["ClusterRoleBinding", "tocsin-remediations"]["subjects"] == [
+        {"kind": "ServiceAccount", "name": "tocsin-actor", "namespace": "tocsin"}
+    ]
+    (version,) = found["CustomResourceDefinition", "remediations.tocsin.dev"]["spec"]["versions"]
+    assert (version["name"], version["subresources"]) == (remediations.VERSION, {"status": {}})
+    names = [column["name"] for column in version["additionalPrinterColumns"]]
+    assert names == ["Change", "Target", "Risk", "Phase", "Approved by", "Age"]
 
 
 def test_the_pod_runs_as_the_reader_and_has_the_actors_token_as_a_file(

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from drill.cluster.rbac import ACTOR_RULES, READER_RULES, Rule
+from drill.cluster.rbac import ACTOR_RULES, READER_RULES, REMEDIATION_RULES, Rule
 
-BASE = Path(__file__).parents[3] / "deploy" / "kustomize" / "base"
+BASE = Path(__file__).parents[3] / "deploy" / "kustomize"
 
 
-@pytest.mark.parametrize(("name", "rules"), [("actor", ACTOR_RULES), ("reader", READER_RULES)])
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [("base/actor", ACTOR_RULES), ("base/reader", READER_RULES), ("remediations/role", REMEDIATION_RULES)],
+)
 def test_an_identity_has_the_rules_of_the_deployed_role(name: str, rules: tuple[Rule, ...]) -> None:
     roles = [
         doc for doc in yaml.safe_load_all((BASE / f"{name}.yaml").read_text()) if doc and doc["kind"] == "ClusterRole"
