@@ -8,13 +8,14 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from agents.incident import Diagnosed, Opened
 from bot.approvals import Approvals, Parts
 from bot.authority.people import People
 from bot.lifecycle import Lifecycle
 from bot.metrics import Metrics
 from bot.policy import Approvers, Channels, Policy, RemediationSection, Service
 from bot.remediations import Remediations
-from bot.remediations.spec import name_of
+from bot.remediations.spec import body_of, name_of
 from bot.rights import Presser
 from drill.cluster import catalogue
 from drill.cluster.cluster import Cluster
@@ -25,9 +26,10 @@ from tests.unit.tools.fakes import FakeCluster, kubeconfig, serve
 from tools.clusters import Actors, Views
 from tools.kube import Kube
 from tools.queue import Queue
+from tools.records import Alert, Diagnosis, Suggestion
 from tools.remediations import RemediationsClient, problem
 from tools.sources import Sources
-from tools.store import incidents
+from tools.store import incidents, proposals
 
 POLICY = Policy(
     channels=Channels(default="C0ALERTS"),
@@ -232,3 +234,43 @@ async def test_a_cluster_without_the_kind_is_said(tmp_path):
 
 def test_a_name_follows_from_the_proposal():
     assert name_of("1-2") == "tocsin-1-2"
+
+
+async def test_an_approved_change_of_ours_is_shown_once_and_an_edit_of_it_changes_nothing(home):
+    proposal_id = await ours(home)
+    async with home.db.connection() as conn:
+        proposal = await proposals.get(conn, proposal_id)
+    await home.replica._keeping[""].client.create("shop", body_of(proposal, "shop"))  # and then the process died
+    await home.look()
+    await home.look(home.another())
+    (found,) = (await home.admin.get(PATH))["items"]
+    assert (found["metadata"]["name"], found["status"]["phase"]) == (name_of(proposal_id), "Approved")
+    edited = {"spec": {"action": "scale", "params": {"deployment": "checkout", "replicas": 0, "namespace": "shop"}}}
+    await home.admin.patch(f"{PATH}/{name_of(proposal_id)}", edited, MERGE, dry_run=False)
+    await home.look()
+    (found,) = (await home.admin.get(PATH))["items"]
+    assert "the record stands" in found["status"]["message"]
+    assert len(await home.cases()) == 1
+    await home.run(proposal_id)
+    assert await home.stamped()
+    await home.admin.delete(f"{PATH}/{name_of(proposal_id)}", {}, dry_run=False)
+    await home.look()
+    await home.look()
+    assert (await home.admin.get(PATH))["items"] == []  # whoever clears up is not contradicted
+
+
+async def ours(home):
+    """Let an alert lead to an approved change; return its proposal's id."""
+    alert = Alert(fingerprint="f", sender="alertmanager", name="Leak", status="firing", service="checkout")
+    params = {"namespace": "shop", "deployment": "checkout"}
+    wanted = (Suggestion(action="rollout_restart", params=params, why="it leaks"),)
+    found = Diagnosis(headline="A leak", by="rules", confidence=0.9, conclusive=True, suggestions=wanted)
+    async with home.db.transaction() as conn:
+        incident, _ = await incidents.open_or_join(conn, "k", alert, "C0ALERTS", "1.1", home.clock())
+        await home.life.record_on(conn, incident.id, Opened(alert=alert, reason="opened"))
+        await home.life.record_on(conn, incident.id, Diagnosed(diagnosis=found))
+    await home.approvals.plan(incident.id)
+    (case,) = await home.cases()
+    proposal_id = case.proposals[-1].id
+    assert await home.approvals.press("approve", proposal_id, DANA) == ""
+    return proposal_id
