@@ -8,6 +8,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from agents.executor import Reading, judge
 from agents.incident import Diagnosed, Opened
 from bot.approvals import Approvals, Parts
 from bot.authority.people import People
@@ -26,7 +27,7 @@ from tests.unit.tools.fakes import FakeCluster, kubeconfig, serve
 from tools.clusters import Actors, Views
 from tools.kube import Kube
 from tools.queue import Queue
-from tools.records import Alert, Diagnosis, Suggestion
+from tools.records import Alert, Diagnosis, Plan, Proposal, Risk, Suggestion
 from tools.remediations import RemediationsClient, problem
 from tools.sources import Sources
 from tools.store import incidents, proposals
@@ -274,3 +275,29 @@ async def ours(home):
     proposal_id = case.proposals[-1].id
     assert await home.approvals.press("approve", proposal_id, DANA) == ""
     return proposal_id
+
+
+async def test_the_replica_that_leads_hears_of_a_new_one_and_says_so_in_its_status(home):
+    leading = asyncio.create_task(home.replica._keep("", home.replica._keeping[""]))
+    await home.ask()
+    while await home.phase() is None:  # noqa: ASYNC110  # what is waited for is in another program
+        await asyncio.sleep(0.05)
+    assert await home.phase() == "Proposed"
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+    (case,) = await home.cases()
+    assert [row.kind for row in case.timeline] == ["opened", "diagnosed"]
+
+
+def test_without_an_alert_the_changes_own_check_decides():
+    at = Clock()
+    reading = Reading(check=True, detail="the rollout is complete", firing=None, alone=True)
+    proposal = Proposal(
+        id="p", incident_id=1, action="scale", params={}, risk=Risk.MEDIUM, reasons=(), digest="d", state="done",
+        plan=Plan(target="t", line="l", diff="", undo="", precondition={}), requested_by="unknown",
+        created_at=at(), expires_at=at(),
+    )  # fmt: skip
+    assert judge(proposal, reading, final=False, at=at()).verdict == "recovered"
+    failed = reading.model_copy(update={"check": False})
+    assert judge(proposal, failed, final=False, at=at()) is None
+    assert judge(proposal, failed, final=True, at=at()).verdict == "not_recovered"
